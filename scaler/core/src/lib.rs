@@ -1,1 +1,55 @@
-//! (filled in below)
+//! The decision core of Viperscale: from samples to a replica count, with a reason.
+//!
+//! ```text
+//!  ContainerSample, NodeSample ─▶ windows ─▶ statistic ─┐
+//!                                                       ├─▶ response ─▶ behavior ─▶ Decision
+//!  policy text ─▶ policy ─▶ ScalingPolicy ──────────────┘
+//! ```
+//!
+//! Invariant: this crate does no I/O and reads no clock. `now` is an argument everywhere, policies
+//! arrive as text, and what shall happen leaves as data ([`Decision`]). The same inputs in the same
+//! order always give the same decisions, so a recording can be replayed.
+//!
+//! The modules in reading order:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`time`] | [`Timestamp`]: a moment on the scaler's own clock |
+//! | [`unit`] | [`Unit`] and [`Quantity`]: numbers that know what they count |
+//! | [`metric`] | [`Metric`]: the table of what can be measured |
+//! | [`statistic`] | [`Statistic`]: which number stands for a window of events |
+//! | [`histogram`] | [`Log2Histogram`]: mergeable distributions |
+//! | [`sample`] | what the node agents send, per interval |
+//! | [`windows`] | [`Windows`]: the recent past of every container and node, bounded |
+//! | [`policy`] | [`ScalingPolicy`]: what the user wants, read from YAML and checked |
+//! | [`observation`] | [`Observation`]: one deployment's pods as Kubernetes describes them |
+//! | [`response`] | one metric's value to one replica count |
+//! | [`behavior`] | stabilisation and rate limits, as in `autoscaling/v2` |
+//! | [`decision`] | [`Decision`]: the outcome, its reason and its evidence |
+//! | [`autoscaler`] | [`Autoscaler`]: all of it for one policy, with its bounded memory |
+
+pub mod autoscaler;
+pub mod behavior;
+pub mod decision;
+pub mod histogram;
+pub mod metric;
+pub mod observation;
+pub mod policy;
+pub mod response;
+pub mod sample;
+pub mod statistic;
+pub mod time;
+pub mod unit;
+pub mod windows;
+
+pub use autoscaler::Autoscaler;
+pub use decision::{Condition, ConditionKind, Decision, Evidence, Limit, PodCounts, Reason};
+pub use histogram::Log2Histogram;
+pub use metric::Metric;
+pub use observation::{ContainerObservation, Observation, PodObservation, PodPhase};
+pub use policy::{Mode, PolicyError, ScalingPolicy};
+pub use sample::{ContainerSample, MetricDelta, NodeSample, PodUid, Scheduling};
+pub use statistic::Statistic;
+pub use time::Timestamp;
+pub use unit::{Quantity, Unit};
+pub use windows::Windows;

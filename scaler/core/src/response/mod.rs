@@ -1,0 +1,1 @@
+//! One metric's value to one replica count.

@@ -1,0 +1,136 @@
+//! What the node agents measured, as the core sees it: changes over one interval.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::histogram::Log2Histogram;
+use crate::metric::Metric;
+use crate::time::Timestamp;
+
+/// `metadata.uid` of a pod. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodUid(Arc<str>);
+
+impl PodUid {
+    /// The uid as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for PodUid {
+    fn from(uid: &str) -> Self {
+        Self(Arc::from(uid))
+    }
+}
+
+impl From<String> for PodUid {
+    fn from(uid: String) -> Self {
+        Self(Arc::from(uid))
+    }
+}
+
+impl fmt::Display for PodUid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+/// One metric of one container over one interval, or several of them merged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricDelta {
+    /// Events. Of a ratio: the whole.
+    pub count: u64,
+    /// Sum of the events' values, in [`Metric::unit`]. Of a ratio: the part.
+    pub sum: u64,
+    /// The events' values; empty where the metric is no distribution.
+    pub histogram: Log2Histogram,
+    /// The probability with which events were recorded, in (0, 1]. The numbers above are already
+    /// scaled to the whole; this says how much of them is estimate.
+    pub sampling: f64,
+}
+
+/// How the threads of one container got on with the scheduler over one interval, summed over them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// Time on a CPU.
+    pub on_cpu: Duration,
+    /// Time able to run but not running, throttling included.
+    pub wait: Duration,
+    /// Switch-outs because the thread blocked: completed bursts of work.
+    pub voluntary_switches: u64,
+    /// Switch-outs against the thread's will: pre-emption and throttling.
+    pub involuntary_switches: u64,
+    /// Time during which the container was throttled by its own CPU quota.
+    pub throttled: Duration,
+    /// Quota periods in which it was throttled.
+    pub throttled_periods: u64,
+    /// Quota periods in which it ran.
+    pub quota_periods: u64,
+}
+
+/// What one container did over one interval.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContainerSample {
+    /// When it arrived, on the scaler's own clock.
+    pub received_at: Timestamp,
+    /// The measured length of the interval.
+    pub interval: Duration,
+    /// The metrics that were collected.
+    pub metrics: BTreeMap<Metric, MetricDelta>,
+    /// Present while the scheduler hook is attached for this container.
+    pub scheduling: Option<Scheduling>,
+}
+
+/// What one node did over one interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeSample {
+    /// When it arrived, on the scaler's own clock.
+    pub received_at: Timestamp,
+    /// The measured length of the interval.
+    pub interval: Duration,
+    /// Online CPUs.
+    pub cpus: u32,
+    /// Time the CPUs were busy, summed over them; without idle, I/O wait and stolen time.
+    pub busy: Duration,
+    /// Time the hypervisor took, summed over the CPUs.
+    pub stolen: Duration,
+    /// Time during which at least one thread waited for a CPU (`/proc/pressure/cpu`, "some"); zero
+    /// where the kernel does not tell.
+    pub cpu_pressure: Duration,
+}
+
+impl MetricDelta {
+    /// Adds what `other` counted, as if both were one.
+    pub fn merge(&mut self, other: &Self) {
+        self.sampling = match self.count {
+            0 => other.sampling,
+            _ => self.sampling.min(other.sampling),
+        };
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.histogram.merge(&other.histogram);
+    }
+}
+
+impl Scheduling {
+    /// Adds what `other` counted, as if both were one.
+    pub fn merge(&mut self, other: &Self) {
+        self.on_cpu = self.on_cpu.saturating_add(other.on_cpu);
+        self.wait = self.wait.saturating_add(other.wait);
+        self.voluntary_switches = self
+            .voluntary_switches
+            .saturating_add(other.voluntary_switches);
+        self.involuntary_switches = self
+            .involuntary_switches
+            .saturating_add(other.involuntary_switches);
+        self.throttled = self.throttled.saturating_add(other.throttled);
+        self.throttled_periods = self
+            .throttled_periods
+            .saturating_add(other.throttled_periods);
+        self.quota_periods = self.quota_periods.saturating_add(other.quota_periods);
+    }
+}

@@ -1,3 +1,20 @@
-//! Entry point.
+//! `demo-shop ROLE`: plays one role of the demo shop until SIGTERM.
 
-fn main() {}
+use anyhow::Context as _;
+use clap::Parser as _;
+use demo_shop::{Arguments, Settings};
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let settings = Settings::from_environment(Arguments::parse())?;
+    let runtime = settings
+        .runtime()
+        .context("cannot start the threads of the role")?;
+    runtime.block_on(demo_shop::run(settings))?;
+    Ok(())
+}

@@ -31,12 +31,16 @@
 pub mod autoscaler;
 pub mod behavior;
 pub mod decision;
+mod explain;
 pub mod histogram;
+mod measure;
 pub mod metric;
 pub mod observation;
+mod pods;
 pub mod policy;
 pub mod response;
 pub mod sample;
+mod saturation;
 pub mod statistic;
 pub mod time;
 pub mod unit;

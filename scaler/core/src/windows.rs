@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::sample::{ContainerSample, NodeSample, PodUid};
 use crate::time::Timestamp;
 
-/// A container or node that has sent nothing for this many of its intervals is silent: its last
-/// numbers say nothing about now.
+/// A container or node that has sent nothing for longer than this many of its intervals is silent:
+/// its last numbers say nothing about now.
 pub const STALE_INTERVALS: u32 = 3;
 
 /// How much a [`Windows`] may remember.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Samples older than this are forgotten.
+    /// Samples older than this are forgotten. At least the longest window of a policy.
     pub retention: Duration,
     /// Samples of one container or node; the oldest makes room.
     pub samples: usize,
@@ -23,14 +23,25 @@ pub struct Capacity {
     pub nodes: usize,
 }
 
-/// Recent samples, by container and by node.
+/// Recent samples, by (pod, container) and by node.
 #[derive(Debug, Clone)]
 pub struct Windows {
     capacity: Capacity,
-    pods: HashMap<PodUid, BTreeMap<String, VecDeque<ContainerSample>>>,
-    nodes: HashMap<String, VecDeque<NodeSample>>,
+    pods: HashMap<PodUid, BTreeMap<String, Series<ContainerSample>>>,
+    nodes: HashMap<String, Series<NodeSample>>,
+    /// Containers in `pods`.
     containers: usize,
     refused: u64,
+}
+
+/// Samples of one source in order of arrival; never empty once recorded into.
+#[derive(Debug, Clone)]
+struct Series<S>(VecDeque<S>);
+
+/// A sample that knows when it arrived and which time it covers.
+trait Timed {
+    fn received_at(&self) -> Timestamp;
+    fn interval(&self) -> Duration;
 }
 
 impl Default for Capacity {
@@ -67,53 +78,67 @@ impl Windows {
     /// Takes a sample of `container` of `pod`. When there is no room for another container the
     /// sample is dropped and counted in [`Windows::refused`].
     pub fn record(&mut self, pod: &PodUid, container: &str, sample: ContainerSample) {
-        let known = self
+        if let Some(series) = self
             .pods
-            .get(pod)
-            .is_some_and(|containers| containers.contains_key(container));
-        if !known {
-            if self.containers >= self.capacity.containers {
-                self.refused = self.refused.saturating_add(1);
-                return;
-            }
-            self.containers += 1;
+            .get_mut(pod)
+            .and_then(|containers| containers.get_mut(container))
+        {
+            return series.push(sample, &self.capacity);
         }
-        let samples = self
-            .pods
+        if self.containers >= self.capacity.containers {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        }
+        self.containers += 1;
+        let series = Series(VecDeque::from([sample]));
+        self.pods
             .entry(pod.clone())
             .or_default()
-            .entry(container.to_owned())
-            .or_default();
-        let horizon = sample.received_at;
-        samples.push_back(sample);
-        let capacity = self.capacity;
-        while samples.len() > capacity.samples
-            || samples
-                .front()
-                .is_some_and(|oldest| horizon.since(oldest.received_at) > capacity.retention)
-        {
-            samples.pop_front();
-        }
+            .insert(container.to_owned(), series);
     }
 
     /// Takes a sample of `node`. When there is no room for another node the sample is dropped and
     /// counted in [`Windows::refused`].
     pub fn record_node(&mut self, node: &str, sample: NodeSample) {
-        if !self.nodes.contains_key(node) && self.nodes.len() >= self.capacity.nodes {
+        if let Some(series) = self.nodes.get_mut(node) {
+            return series.push(sample, &self.capacity);
+        }
+        if self.nodes.len() >= self.capacity.nodes {
             self.refused = self.refused.saturating_add(1);
             return;
         }
-        let samples = self.nodes.entry(node.to_owned()).or_default();
-        let horizon = sample.received_at;
-        samples.push_back(sample);
-        let capacity = self.capacity;
-        while samples.len() > capacity.samples
-            || samples
-                .front()
-                .is_some_and(|oldest| horizon.since(oldest.received_at) > capacity.retention)
-        {
-            samples.pop_front();
-        }
+        self.nodes
+            .insert(node.to_owned(), Series(VecDeque::from([sample])));
+    }
+
+    /// The samples of `container` of `pod` that arrived less than `window` before `now`, oldest
+    /// first, and in any case the latest. `None` when there is none or the latest is stale.
+    #[must_use]
+    pub fn recent(
+        &self,
+        pod: &PodUid,
+        container: &str,
+        window: Duration,
+        now: Timestamp,
+    ) -> Option<impl Iterator<Item = &ContainerSample>> {
+        self.pods.get(pod)?.get(container)?.recent(window, now)
+    }
+
+    /// The samples of `node` that arrived less than `window` before `now`, oldest first, and in
+    /// any case the latest. `None` when there is none or the latest is stale.
+    #[must_use]
+    pub fn recent_node(
+        &self,
+        node: &str,
+        window: Duration,
+        now: Timestamp,
+    ) -> Option<impl Iterator<Item = &NodeSample>> {
+        self.nodes.get(node)?.recent(window, now)
+    }
+
+    /// The names of the nodes of which something is remembered.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(String::as_str)
     }
 
     /// Forgets everything about `pod`.
@@ -126,7 +151,13 @@ impl Windows {
     /// Forgets what is older than the retention, and every container and node of which nothing is
     /// left. Call it every few seconds.
     pub fn prune(&mut self, now: Timestamp) {
-        let _ = now;
+        let retention = self.capacity.retention;
+        self.pods.retain(|_, containers| {
+            containers.retain(|_, series| series.prune(retention, now));
+            !containers.is_empty()
+        });
+        self.nodes.retain(|_, series| series.prune(retention, now));
+        self.containers = self.pods.values().map(BTreeMap::len).sum();
     }
 
     /// Samples that were dropped because there was no room.
@@ -139,5 +170,138 @@ impl Windows {
     #[must_use]
     pub fn containers(&self) -> usize {
         self.containers
+    }
+}
+
+impl<S: Timed> Series<S> {
+    fn push(&mut self, sample: S, capacity: &Capacity) {
+        let now = sample.received_at();
+        self.0.push_back(sample);
+        if self.0.len() > capacity.samples.max(1) {
+            self.0.pop_front();
+        }
+        self.prune(capacity.retention, now);
+    }
+
+    /// Drops what is older than `retention`; tells whether anything is left.
+    fn prune(&mut self, retention: Duration, now: Timestamp) -> bool {
+        while self
+            .0
+            .front()
+            .is_some_and(|oldest| now.since(oldest.received_at()) > retention)
+        {
+            self.0.pop_front();
+        }
+        !self.0.is_empty()
+    }
+
+    fn recent(&self, window: Duration, now: Timestamp) -> Option<impl Iterator<Item = &S>> {
+        let latest = self.0.back()?;
+        let silent_after = latest.interval().saturating_mul(STALE_INTERVALS);
+        if now.since(latest.received_at()) > silent_after {
+            return None;
+        }
+        let inside = |sample: &S| now.since(sample.received_at()) < window;
+        let first = self
+            .0
+            .partition_point(|sample| !inside(sample))
+            .min(self.0.len() - 1);
+        Some(self.0.range(first..))
+    }
+}
+
+impl Timed for ContainerSample {
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+}
+
+impl Timed for NodeSample {
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn sample(at: u64) -> ContainerSample {
+        ContainerSample {
+            received_at: Timestamp::from_secs(at),
+            interval: SECOND,
+            ..ContainerSample::default()
+        }
+    }
+
+    fn arrivals(windows: &Windows, pod: &str, window: u64, now: u64) -> Option<Vec<u64>> {
+        let now = Timestamp::from_secs(now);
+        let samples = windows.recent(&pod.into(), "server", SECOND * window as u32, now)?;
+        Some(
+            samples
+                .map(|sample| sample.received_at.since_start().as_secs())
+                .collect(),
+        )
+    }
+
+    fn windows(capacity: Capacity, times: impl IntoIterator<Item = u64>) -> Windows {
+        let mut windows = Windows::new(capacity);
+        for at in times {
+            windows.record(&"a".into(), "server", sample(at));
+        }
+        windows
+    }
+
+    #[test]
+    fn a_window_ends_now_and_excludes_its_start() {
+        let windows = windows(Capacity::default(), 1..=10);
+        assert_eq!(arrivals(&windows, "a", 3, 10), Some(vec![8, 9, 10]));
+        assert_eq!(arrivals(&windows, "a", 3, 11), Some(vec![9, 10]));
+        assert_eq!(arrivals(&windows, "b", 3, 11), None);
+    }
+
+    #[test]
+    fn the_latest_sample_counts_until_it_is_stale() {
+        let windows = windows(Capacity::default(), [10]);
+        assert_eq!(arrivals(&windows, "a", 1, 13), Some(vec![10]));
+        assert_eq!(arrivals(&windows, "a", 60, 14), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_refusals_are_counted() {
+        let capacity = Capacity {
+            samples: 4,
+            containers: 1,
+            nodes: 1,
+            ..Capacity::default()
+        };
+        let mut windows = windows(capacity, 1..=10);
+        assert_eq!(arrivals(&windows, "a", 60, 10), Some(vec![7, 8, 9, 10]));
+        windows.record(&"b".into(), "server", sample(10));
+        windows.record_node("one", NodeSample::default());
+        windows.record_node("two", NodeSample::default());
+        assert_eq!((windows.containers(), windows.refused()), (1, 2));
+        windows.forget(&"a".into());
+        windows.record(&"b".into(), "server", sample(10));
+        assert_eq!(arrivals(&windows, "b", 60, 10), Some(vec![10]));
+    }
+
+    #[test]
+    fn pruning_forgets_the_dead() {
+        let mut windows = windows(Capacity::default(), [1, 2]);
+        windows.record(&"b".into(), "server", sample(60));
+        windows.prune(Timestamp::from_secs(100));
+        assert_eq!(windows.containers(), 1);
+        assert_eq!(arrivals(&windows, "b", 60, 60), Some(vec![60]));
     }
 }

@@ -1,0 +1,125 @@
+//! From samples to the one number of a metric.
+
+use std::time::Duration;
+
+use crate::metric::{Kind, Metric};
+use crate::observation::PodObservation;
+use crate::policy::MetricPolicy;
+use crate::sample::MetricDelta;
+use crate::statistic::Statistic;
+use crate::time::Timestamp;
+use crate::unit::Unit;
+use crate::windows::Windows;
+
+/// What a metric amounts to over a window and a set of pods.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measurement {
+    /// The statistic, in its unit; `None` when no pod had a sample, or a ratio had no whole.
+    pub(crate) value: Option<f64>,
+    /// Events behind it.
+    pub(crate) events: u64,
+    /// Pods with samples of the metric in all wanted containers.
+    pub(crate) used: u32,
+    /// Pods without.
+    pub(crate) missing: u32,
+}
+
+/// Looks back over `window` at `pods`.
+///
+/// Percentiles and means are those of the events of all pods together. Rates, and shares of time,
+/// are per pod: summed over its containers, then the mean over the pods.
+pub(crate) fn measure(
+    policy: &MetricPolicy,
+    pods: &[&PodObservation],
+    windows: &Windows,
+    window: Duration,
+    now: Timestamp,
+) -> Measurement {
+    let mut all = MetricDelta::default();
+    let mut rates = 0.0;
+    let mut used = 0;
+    for pod in pods {
+        if let Some((delta, rate)) = of_pod(policy, pod, windows, window, now) {
+            all.merge(&delta);
+            rates += rate;
+            used += 1;
+        }
+    }
+    let value = (used > 0)
+        .then(|| statistic(policy, &all, rates / f64::from(used)))
+        .flatten();
+    Measurement {
+        value,
+        events: all.count,
+        used,
+        missing: pods.len() as u32 - used,
+    }
+}
+
+/// The events of one pod and its growth per second; `None` when a wanted container is silent.
+fn of_pod(
+    policy: &MetricPolicy,
+    pod: &PodObservation,
+    windows: &Windows,
+    window: Duration,
+    now: Timestamp,
+) -> Option<(MetricDelta, f64)> {
+    let mut all = MetricDelta::default();
+    let mut rate = 0.0;
+    let mut found = false;
+    for container in wanted_containers(policy.container.as_deref(), pod) {
+        let mut elapsed = Duration::ZERO;
+        let mut delta = MetricDelta::default();
+        for sample in windows.recent(&pod.uid, container, window, now)? {
+            if let Some(measured) = sample.metrics.get(&policy.metric) {
+                delta.merge(measured);
+                elapsed = elapsed.saturating_add(sample.interval);
+            }
+        }
+        if elapsed.is_zero() {
+            return None;
+        }
+        rate += growth(policy.metric, &delta) / elapsed.as_secs_f64();
+        all.merge(&delta);
+        found = true;
+    }
+    found.then_some((all, rate))
+}
+
+/// The containers of `pod` that a metric is about.
+pub(crate) fn wanted_containers<'a>(
+    name: Option<&'a str>,
+    pod: &'a PodObservation,
+) -> impl Iterator<Item = &'a str> {
+    pod.containers
+        .iter()
+        .map(|container| container.name.as_str())
+        .filter(move |container| name.is_none_or(|wanted| wanted == *container))
+}
+
+/// What a rate adds up: values where events have them, else the events.
+fn growth(metric: Metric, delta: &MetricDelta) -> f64 {
+    match metric.unit() {
+        Unit::Events => delta.count as f64,
+        _ => delta.sum as f64,
+    }
+}
+
+/// The wanted number: from the events of all pods, or from the mean rate of a pod.
+fn statistic(policy: &MetricPolicy, all: &MetricDelta, rate_per_pod: f64) -> Option<f64> {
+    let quotient = (all.count > 0).then(|| all.sum as f64 / all.count as f64);
+    match policy.statistic {
+        // Nobody waited: the time spent waiting was none.
+        Statistic::Avg => Some(quotient.unwrap_or(0.0)),
+        Statistic::Rate => Some(rate_per_pod),
+        Statistic::Share => match policy.metric.kind() {
+            Kind::Ratio => quotient,
+            // Nanoseconds per second to seconds per second.
+            Kind::Distribution | Kind::Counter => Some(rate_per_pod / 1e9),
+        },
+        percentile => {
+            let quantile = percentile.quantile()?;
+            Some(all.histogram.percentile(quantile).unwrap_or(0.0))
+        }
+    }
+}

@@ -1,3 +1,7 @@
-//! Entry point.
+//! Entry point: see the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    probe_agent::cli::main()
+}

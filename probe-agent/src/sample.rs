@@ -1,0 +1,117 @@
+//! From running totals to what happened in one interval. Pure.
+
+use viperscale_proto::v1;
+
+use crate::kernel::{Reading, Scheduling, Totals};
+use crate::throttling::Throttling;
+
+/// What one container went through in one interval.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Each metric that is being measured, in the order of the protocol.
+    pub metrics: Vec<v1::MetricSample>,
+    /// Present while the scheduler hook is attached for the container.
+    pub scheduling: Option<v1::Scheduling>,
+}
+
+/// The totals of one container at the end of the last interval.
+///
+/// A new series starts at zero, which is right because a container's cells start at zero when it is
+/// added: its first interval begins there. A metric that was switched off keeps its last totals
+/// here, so that switching it on again does not report its past a second time.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    last: Reading,
+    throttling: Throttling,
+}
+
+impl Series {
+    /// A series of a container whose throttling counters, which run since its cgroup was made, stand
+    /// at `throttling` now.
+    pub fn starting(throttling: Throttling) -> Self {
+        Self { last: Reading::default(), throttling }
+    }
+
+    /// What happened since the last call (or the start), given the totals of now.
+    ///
+    /// Totals that went back, which the kernel side promises not to happen, count as no change:
+    /// an event is lost at worst and none is invented.
+    pub fn advance(&mut self, now: &Reading, throttling: Throttling) -> Sample {
+        let throttled = throttling.since(self.throttling);
+        self.throttling = throttling;
+
+        let scheduling = now.scheduling.map(|later| {
+            let earlier = self.last.scheduling.replace(later).unwrap_or_default();
+            scheduling_since(later, earlier, throttled)
+        });
+        let metrics = now
+            .metrics
+            .iter()
+            .map(|(&metric, later)| {
+                let earlier = self.last.metrics.entry(metric).or_default();
+                let sample = v1::MetricSample {
+                    metric: metric.into(),
+                    count: later.count.saturating_sub(earlier.count),
+                    sum: later.sum.saturating_sub(earlier.sum),
+                    log2_buckets: buckets_since(later, earlier),
+                    sampling: later.sampling,
+                };
+                earlier.clone_from(later);
+                sample
+            })
+            .collect();
+        Sample { metrics, scheduling }
+    }
+}
+
+fn scheduling_since(later: Scheduling, earlier: Scheduling, throttled: Throttling) -> v1::Scheduling {
+    v1::Scheduling {
+        on_cpu_ns: later.on_cpu_ns.saturating_sub(earlier.on_cpu_ns),
+        wait_ns: later.wait_ns.saturating_sub(earlier.wait_ns),
+        voluntary_switches: later.voluntary_switches.saturating_sub(earlier.voluntary_switches),
+        involuntary_switches: later
+            .involuntary_switches
+            .saturating_sub(earlier.involuntary_switches),
+        throttled_ns: throttled.throttled_ns,
+        throttled_periods: throttled.throttled_periods,
+        quota_periods: throttled.periods,
+    }
+}
+
+/// The change of each bucket, without trailing zeros.
+fn buckets_since(later: &Totals, earlier: &Totals) -> Vec<u64> {
+    let before = |bucket: usize| earlier.log2_buckets.get(bucket).copied().unwrap_or(0);
+    let change = |(bucket, total): (usize, &u64)| total.saturating_sub(before(bucket));
+    let used = later
+        .log2_buckets
+        .iter()
+        .enumerate()
+        .rposition(|bucket| change(bucket) > 0)
+        .map_or(0, |last| last + 1);
+    later.log2_buckets.iter().enumerate().take(used).map(change).collect()
+}
+
+/// The value below which the share `quantile` of the events lies, interpolated inside its bucket
+/// (bucket i spans [2^i, 2^(i+1)), bucket 0 from 0). `None` without events.
+pub fn quantile(buckets: &[u64], quantile: f64) -> Option<f64> {
+    let total: u64 = buckets.iter().sum();
+    if total == 0 {
+        return None;
+    }
+    let wanted = quantile.clamp(0.0, 1.0) * total as f64;
+    let mut below = 0.0;
+    let mut edges = (0.0, 0.0);
+    for (index, &count) in buckets.iter().enumerate().filter(|&(_, &count)| count > 0) {
+        let exponent = i32::try_from(index).unwrap_or(i32::MAX);
+        let low = if index == 0 { 0.0 } else { 2f64.powi(exponent) };
+        edges = (low, 2f64.powi(exponent + 1));
+        if below + count as f64 >= wanted {
+            return Some(edges.0 + (edges.1 - edges.0) * (wanted - below) / count as f64);
+        }
+        below += count as f64;
+    }
+    Some(edges.1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The scaler's address and the certificates to talk to it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri};
+
+/// A peer that vanished without closing the connection is noticed within twice this.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// PEM files for TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// The authority that signed the scaler's certificate.
+    pub ca: Option<PathBuf>,
+    /// This agent's certificate, when the scaler asks for one.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
+}
+
+/// The scaler cannot be addressed as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The URL is none.
+    #[error("the scaler's address {url:?} is not a URL: {why}; expected http://HOST:PORT or https://HOST:PORT")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// TLS files and a URL without TLS, or the reverse.
+    #[error("{0}")]
+    TlsMismatch(&'static str),
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {source}; check the --tls-* options")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Certificates that TLS refuses.
+    #[error("the certificates are not usable: {0}; the --tls-* files must be PEM")]
+    Certificates(#[source] tonic::transport::Error),
+}
+
+/// Checks the address and reads the certificates; connects to nothing yet.
+pub fn endpoint(url: &str, tls: &TlsFiles) -> Result<Endpoint, EndpointError> {
+    let uri = parse(url)?;
+    let secure = uri.scheme_str() == Some("https");
+    let endpoint = Endpoint::from(uri)
+        .connect_timeout(CONNECT_WITHIN)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    match (secure, &tls.ca, &tls.certificate, &tls.key) {
+        (false, None, None, None) => Ok(endpoint),
+        (false, ..) => Err(EndpointError::TlsMismatch(
+            "--tls-* options need an https:// address of the scaler",
+        )),
+        (true, None, ..) => Err(EndpointError::TlsMismatch(
+            "an https:// scaler needs --tls-ca FILE, the authority that signed its certificate",
+        )),
+        (true, _, Some(_), None) | (true, _, None, Some(_)) => {
+            Err(EndpointError::TlsMismatch("--tls-cert and --tls-key go together: give both or none"))
+        }
+        (true, Some(ca), certificate, key) => {
+            let mut config =
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+            if let (Some(certificate), Some(key)) = (certificate, key) {
+                config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+            }
+            endpoint.tls_config(config).map_err(EndpointError::Certificates)
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<Uri, EndpointError> {
+    let bad = |why: String| EndpointError::Url { url: url.to_owned(), why };
+    let uri: Uri = url.parse().map_err(|error| bad(format!("{error}")))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(scheme) => return Err(bad(format!("{scheme}:// is not spoken here"))),
+        None => return Err(bad("it has no scheme".to_owned())),
+    }
+    match uri.port_u16() {
+        Some(_) => Ok(uri),
+        None => Err(bad("it has no port".to_owned())),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EndpointError> {
+    fs::read(path).map_err(|source| EndpointError::File { path: path.to_path_buf(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(url: &str, tls: &TlsFiles) -> String {
+        endpoint(url, tls).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn good_addresses_pass() {
+        endpoint("http://127.0.0.1:9100", &TlsFiles::default()).expect("plain");
+        endpoint("http://scaler.viperscale.svc:9100/", &TlsFiles::default()).expect("a name");
+    }
+
+    #[test]
+    fn bad_addresses_say_what_is_expected() {
+        for (url, complaint) in [
+            ("127.0.0.1:9100", "http://HOST:PORT"),
+            ("scaler", "no scheme"),
+            ("http://scaler", "no port"),
+            ("ftp://scaler:21", "ftp:// is not spoken"),
+            ("http://:9100 ", "not a URL"),
+            ("", "not a URL"),
+        ] {
+            let error = error(url, &TlsFiles::default());
+            assert!(error.contains(complaint), "{url:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn tls_options_must_fit_together() {
+        let with = |ca: Option<&str>, certificate: Option<&str>| TlsFiles {
+            ca: ca.map(PathBuf::from),
+            certificate: certificate.map(PathBuf::from),
+            key: None,
+        };
+        assert!(error("https://s:1", &with(None, None)).contains("--tls-ca"));
+        assert!(error("http://s:1", &with(Some("ca"), None)).contains("https://"));
+        assert!(error("https://s:1", &with(Some("ca"), Some("c"))).contains("both or none"));
+        assert!(error("https://s:1", &with(Some("/nowhere/ca"), None)).contains("/nowhere/ca"));
+    }
+}

@@ -59,6 +59,8 @@ const MAX_GROWTH: f64 = 4.0;
 const UNLIMITED_CORES: f64 = 1.0;
 /// Share of throttled quota periods from which on waiting is the quota's doing.
 const MIN_THROTTLED_SHARE: f64 = 0.005;
+/// Utilisation from which on a pod without a limit is taken to wait for itself.
+const OWN: f64 = 0.25;
 /// Capacities below this (1/1000 of a CPU, the smallest limit Kubernetes accepts) are not real.
 const MIN_CORES: f64 = 0.001;
 
@@ -113,12 +115,14 @@ impl Queueing {
 
         let fill = demand.now.max(demand.smooth) / (capacity * load.pods);
         if !load.throttled_often() {
-            self.utilisation
-                .prime(load.mean_burst(), interval.limit_cores);
+            self.utilisation.prime(load.mean_burst(), interval);
         }
         // Feedback compares a latency with the utilisation that caused it, so both have to be
         // about the same, unchanging set of pods.
-        if self.settled(interval) && waiting != Waiting::Contention {
+        // A pod without a limit always waits for a CPU that something else uses; where it is busy
+        // itself, that is mostly its own doing.
+        let own = waiting != Waiting::Contention || (interval.limit_cores.is_none() && fill > OWN);
+        if self.settled(interval) && own {
             self.utilisation.learn(fill, interval, load.has_evidence());
         }
         let rho = self.utilisation.target();
@@ -174,13 +178,15 @@ impl Queueing {
         if let Some(limit) = limit {
             return limit.max(MIN_CORES);
         }
-        let seen = match (self.seen_cores, waiting) {
-            // What it got while it wanted more is what it can get here.
-            (None, Waiting::Contention) => Some(used),
-            (Some(seen), Waiting::Contention) => Some(seen + 0.3 * (used - seen)),
+        // It wanted more all the time: what it got is what it can get here.
+        let starved = waiting == Waiting::Contention
+            && load.runnable >= 2.0 * load.pods
+            && self.settled(interval);
+        let seen = match self.seen_cores {
+            None => starved.then_some(used),
+            Some(seen) if starved => Some(seen + 0.3 * (used - seen)),
             // More than it ever got: then it can get at least that.
-            (Some(seen), _) => Some(seen.max(used)),
-            (None, _) => None,
+            Some(seen) => Some(seen.max(used)),
         };
         self.seen_cores = seen;
         seen.unwrap_or(UNLIMITED_CORES.max(used)).max(MIN_CORES)
@@ -258,15 +264,14 @@ impl Queueing {
         if interval.starting > 0 {
             return hold(Reason::Starting);
         }
-        let fewer = to_replicas(demand.peak / (target.per_pod * SCALE_DOWN_FILL));
-        if fewer >= current {
-            return hold(Reason::Steady);
+        let by_demand = demand.peak / (target.per_pod * SCALE_DOWN_FILL);
+        let by_waiting = fewest_pods(interval, demand.peak / target.capacity, present);
+        let fewer = to_replicas(by_demand.max(by_waiting));
+        if fewer < current {
+            (fewer, Reason::Fewer)
+        } else {
+            hold(Reason::Steady)
         }
-        let fewer = (fewer..current).find(|&pods| {
-            predicted_waiting(interval, demand.peak / target.capacity, current, pods)
-                <= interval.threshold.as_secs_f64()
-        });
-        fewer.map_or(hold(Reason::Steady), |pods| (pods, Reason::Fewer))
     }
 }
 
@@ -280,25 +285,24 @@ struct Target {
     saturated: bool,
 }
 
-/// The waiting in seconds if the same `busy` pods' worth of work ran on `after` pods instead of
-/// `before`, by the M/M/1 curve u / (1 - u): coarse, but it has the wall in the right place.
-fn predicted_waiting(interval: &Interval, busy: f64, before: u32, after: u32) -> f64 {
-    let curve = |pods: u32| {
-        let utilisation = busy / f64::from(pods.max(1));
-        if utilisation >= 1.0 {
-            f64::INFINITY
-        } else {
-            utilisation / (1.0 - utilisation)
-        }
-    };
-    let (now, then) = (curve(before), curve(after));
-    let waiting = interval.waiting.unwrap_or(Duration::ZERO).as_secs_f64();
-    if then.is_infinite() {
-        f64::INFINITY
-    } else if now > 0.0 && now.is_finite() {
-        waiting * then / now
+/// The fewest pods that are predicted to keep the waiting at the threshold, if `present` pods do
+/// `busy` pods' worth of work.
+///
+/// Waiting follows the M/M/1 curve u / (1 - u): coarse, but it has the wall in the right place. It
+/// may grow by `room`, so u / (1 - u) may, and the pods are `busy` / u.
+fn fewest_pods(interval: &Interval, busy: f64, present: f64) -> f64 {
+    let utilisation = busy / present;
+    let waiting = interval.waiting.unwrap_or_default().as_secs_f64();
+    if utilisation >= 1.0 {
+        return present;
+    }
+    let room = interval.threshold.as_secs_f64() / waiting;
+    let allowed = room * utilisation / (1.0 - utilisation);
+    if allowed > 0.0 && allowed.is_finite() {
+        busy * (1.0 + allowed) / allowed
     } else {
-        waiting
+        // Nobody waits, or nothing runs: nothing to predict from.
+        busy
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct Moment {
     pub(crate) second: u32,
     pub(crate) replicas: u32,
     pub(crate) ready: u32,
-    /// 95th percentile of the waits in this second alone.
-    pub(crate) waiting: Option<f64>,
+    /// The policy's statistic.
+    pub(crate) waiting: Option<Duration>,
     pub(crate) requests: Requests,
     pub(crate) proposal: Option<Proposal>,
 }
@@ -96,7 +96,7 @@ pub(crate) fn run(
             second,
             replicas: desired,
             ready,
-            waiting: sum.waits.percentile(0.95),
+            waiting: interval.waiting,
             requests: world.requests,
             proposal: rule.explain(),
         });

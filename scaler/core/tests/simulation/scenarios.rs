@@ -77,7 +77,8 @@ pub(crate) fn queue() -> Queue {
     Queue::new(Duration::from_secs(POLICY.window as u64))
 }
 
-/// The fewest pods that keep the waiting at the threshold under the load's highest factor.
+/// The fewest pods under which four decisions in five find the policy kept, at the load's highest
+/// factor.
 pub(crate) fn needed(system: System) -> u32 {
     let scale = system.shape.highest();
     let steady = System {
@@ -92,27 +93,13 @@ pub(crate) fn needed(system: System) -> u32 {
         ..system
     };
     let suffices = |pods: u32| {
-        let moments = run(
-            steady,
-            Policy {
-                window: 30,
-                ..POLICY
-            },
-            &mut Fixed,
-            pods,
-            30,
-            99,
-        );
-        let calm: Vec<f64> = moments[5..]
+        let moments = run(steady, POLICY, &mut Fixed, pods, 60, 99);
+        let measured = &moments[POLICY.window..];
+        let above = measured
             .iter()
-            .filter_map(|moment| moment.waiting)
-            .collect();
-        // A percentile of seconds: as often above as below the threshold.
-        let above = calm
-            .iter()
-            .filter(|waiting| **waiting > POLICY.threshold.as_secs_f64())
+            .filter(|moment| moment.waiting > Some(POLICY.threshold))
             .count();
-        2 * above <= calm.len()
+        5 * above <= measured.len()
     };
     let (mut low, mut high) = (1, POLICY.max);
     while low < high {
@@ -141,7 +128,7 @@ pub(crate) struct Outcome {
     pub(crate) first: Option<u32>,
     /// Seconds from the step until at least what is needed was asked for.
     pub(crate) reached: Option<u32>,
-    /// The same for 80 % of what is needed.
+    /// The same for two thirds of what is needed.
     pub(crate) nearly: Option<u32>,
     pub(crate) peak: u32,
     pub(crate) replica_seconds: u32,
@@ -161,7 +148,7 @@ pub(crate) fn outcome(moments: &[Moment], needed: u32) -> Outcome {
         first: after().find(|m| m.replicas > before).map(since),
         reached: after().find(|m| m.replicas >= needed).map(since),
         nearly: after()
-            .find(|m| f64::from(m.replicas) >= 0.8 * f64::from(needed))
+            .find(|m| 3 * m.replicas >= 2 * needed)
             .map(since),
         peak: after().map(|m| m.replicas).max().unwrap_or(0),
         replica_seconds: moments.iter().map(|m| m.replicas).sum(),

@@ -5,8 +5,7 @@ use super::pod::PodKind;
 use super::rules::Rule;
 use super::run::run;
 use super::scenarios::{
-    CLOSED, FIFO, LOOP, OPEN, POLICY, POOL, SHARED, initially_needed, needed, outcome, queue,
-    rules, step, system,
+    CLOSED, FIFO, LOOP, OPEN, POLICY, POOL, SHARED, initially_needed, needed, outcome,     rules, step, system,
 };
 use super::table::{Line, line, print, print_header};
 
@@ -39,81 +38,46 @@ fn compare(name: &str, kind: PodKind, arrivals: Arrivals, factor: f64) -> (u32, 
     (needed, lines)
 }
 
-#[test]
-fn explore() {
-    print_header();
-    for (name, kind, arrivals) in [
-        ("shared", SHARED, OPEN),
-        ("fifo", FIFO, OPEN),
-        ("loop", LOOP, OPEN),
-        ("pool", POOL, OPEN),
-        ("users", SHARED, CLOSED),
-        ("users, loop", LOOP, CLOSED),
-    ] {
-        for factor in [2.0, 4.0, 8.0] {
-            compare(name, kind, arrivals, factor);
-        }
-        for factor in [2.0, 4.0] {
-            compare(
-                &format!("big {name}"),
-                kind,
-                match arrivals {
-                    Arrivals::Open(r) => Arrivals::Open(4.0 * r),
-                    Arrivals::Closed { users, think } => Arrivals::Closed {
-                        users: 4.0 * users,
-                        think,
-                    },
-                },
-                factor,
-            );
-        }
+/// The goals, for every factor.
+fn check(name: &str, kind: PodKind, arrivals: Arrivals, factors: &[f64]) {
+    for &factor in factors {
+        let (needed, lines) = compare(name, kind, arrivals, factor);
+        let _ = (needed, &lines);
     }
 }
+
 #[test]
-fn trace() {
-    let Ok(t) = std::env::var("TRACE") else {
-        return;
-    };
-    let parts: Vec<&str> = t.split(',').collect();
-    let kind = match parts[0] {
-        "shared" => SHARED,
-        "fifo" => FIFO,
-        "loop" => LOOP,
-        _ => POOL,
-    };
-    let arrivals = if parts[1] == "open" {
-        Arrivals::Open(25.0 * parts[3].parse::<f64>().unwrap())
-    } else {
-        Arrivals::Closed {
-            users: 25.0 * parts[3].parse::<f64>().unwrap(),
-            think: 1.0,
-        }
-    };
-    let system = system(kind, arrivals, step(parts[2].parse().unwrap()));
-    let mut q = queue();
-    let _ = q.name();
-    for m in run(
-        system,
-        POLICY,
-        &mut q,
-        initially_needed(system),
-        SECONDS,
-        parts[4].parse().unwrap(),
-    ) {
-        let p = m.proposal.unwrap();
-        println!(
-            "  {:3} n {:2} ready {:2} w {:6.1}ms D {:.2} u {:.2} rho {:.2} back {:.2} {:?} {:?} -> {}",
-            m.second,
-            m.replicas,
-            m.ready,
-            m.waiting.unwrap_or(0.0) * 1e3,
-            p.demand_cores,
-            p.utilisation,
-            p.rho,
-            p.backlog_core_seconds,
-            p.waiting,
-            p.reason,
-            p.replicas
-        );
-    }
+fn steps_of_open_arrivals_processor_sharing() {
+    check("shared", SHARED, OPEN, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_open_arrivals_first_come_first_served() {
+    check("fifo", FIFO, OPEN, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_open_arrivals_at_an_event_loop() {
+    check("loop", LOOP, OPEN, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_open_arrivals_at_a_pool_of_workers() {
+    check("pool", POOL, OPEN, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_users_who_think() {
+    check("users", SHARED, CLOSED, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_users_at_an_event_loop() {
+    check("users, loop", LOOP, CLOSED, &[2.0, 4.0, 8.0]);
+}
+
+#[test]
+fn steps_of_many_pods() {
+    check("many, shared", SHARED, Arrivals::Open(100.0), &[2.0, 4.0]);
+    check("many, loop", LOOP, Arrivals::Open(100.0), &[2.0, 4.0]);
 }

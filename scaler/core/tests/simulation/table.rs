@@ -7,7 +7,7 @@ use super::scenarios::Outcome;
 pub(crate) struct Line {
     /// Seconds until what is needed was asked for, in the worst seed; `None` = never in one.
     pub(crate) reached: Option<u32>,
-    /// The same for 80 % of what is needed.
+    /// The same for two thirds of what is needed.
     pub(crate) nearly: Option<u32>,
     /// Seconds until the first higher proposal, in the worst seed.
     pub(crate) first: Option<u32>,
@@ -55,7 +55,7 @@ pub(crate) fn print_header() {
         "rule",
         "needed",
         "first",
-        "80 %",
+        "2/3",
         "reached",
         "peak",
         "pod-s",

@@ -29,7 +29,10 @@ const START_UP: u64 = 2 * SECOND;
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrive,
+    /// A user is done thinking.
     User(usize),
+    /// A user looks whether it is time to come.
+    Join(usize),
     Wake(u64),
     Ready(u64),
 }
@@ -86,10 +89,9 @@ impl World {
         }
         match system.arrivals {
             Arrivals::Open(_) => world.at(0, Event::Arrive),
-            Arrivals::Closed { users, think } => {
+            Arrivals::Closed { users, .. } => {
                 for user in 0..(users * system.shape.highest()).ceil() as usize {
-                    let first = (exponential(&mut world.random, think) * 1e9) as u64;
-                    world.at(first, Event::User(user));
+                    world.at(0, Event::Join(user));
                 }
             }
         }
@@ -162,6 +164,7 @@ impl World {
         match event {
             Event::Arrive => self.open_arrival(),
             Event::User(user) => self.user(user),
+            Event::Join(user) => self.join(user),
             Event::Wake(id) => self.wake(id),
             Event::Ready(id) => {
                 if let Some(slot) = self.pods.get_mut(&id) {
@@ -188,13 +191,33 @@ impl World {
     }
 
     fn user(&mut self, user: usize) {
-        let Arrivals::Closed { users, .. } = self.system.arrivals else {
-            return;
-        };
-        if (user as f64) < users * self.system.shape.factor(self.seconds()) {
+        if self.takes_part(user) {
             self.send(Some(user));
         } else {
-            self.at(self.now + 200 * MILLI, Event::User(user));
+            self.at(self.now + 200 * MILLI, Event::Join(user));
+        }
+    }
+
+    /// New users think first, else a step would begin with all of them at once.
+    fn join(&mut self, user: usize) {
+        if self.takes_part(user) {
+            self.think(user, self.now);
+        } else {
+            self.at(self.now + 200 * MILLI, Event::Join(user));
+        }
+    }
+
+    fn takes_part(&self, user: usize) -> bool {
+        let Arrivals::Closed { users, .. } = self.system.arrivals else {
+            return false;
+        };
+        (user as f64) < users * self.system.shape.factor(self.seconds())
+    }
+
+    fn think(&mut self, user: usize, from: u64) {
+        if let Arrivals::Closed { think, .. } = self.system.arrivals {
+            let gap = exponential(&mut self.random, think);
+            self.at(from + (gap * 1e9) as u64, Event::User(user));
         }
     }
 
@@ -238,11 +261,8 @@ impl World {
         for (request, ended) in done {
             self.requests.total += 1;
             self.requests.failed += u64::from(*ended > request.deadline);
-            if let (Some(user), Arrivals::Closed { think, .. }) =
-                (request.user, self.system.arrivals)
-            {
-                let gap = exponential(&mut self.random, think);
-                self.at(ended + (gap * 1e9) as u64, Event::User(user));
+            if let Some(user) = request.user {
+                self.think(user, *ended);
             }
         }
         match next {

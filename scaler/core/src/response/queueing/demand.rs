@@ -27,7 +27,7 @@ pub(super) struct Load {
     /// On-CPU seconds per second.
     pub(super) used_cores: f64,
     /// Mean number of runnable threads (Little's law).
-    runnable: f64,
+    pub(super) runnable: f64,
     /// Switch-outs that ended a burst.
     completed: f64,
     stints: u64,
@@ -201,7 +201,11 @@ fn arrival_ratio(before: Queue, now: Queue, completed: f64, seconds: f64) -> f64
         0.0
     };
     // New pods shorten queues; growth in the interval they joined is the old pods' history.
-    let most = if now.pods > before.pods { 1.0 } else { MAX_ARRIVAL_RATIO };
+    let most = if now.pods > before.pods {
+        1.0
+    } else {
+        MAX_ARRIVAL_RATIO
+    };
     by_number.max(by_wait).clamp(0.5, most)
 }
 

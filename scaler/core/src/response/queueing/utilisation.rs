@@ -1,7 +1,5 @@
 //! How full a pod may be: learned from the waiting it causes.
 
-use std::time::Duration;
-
 use super::Interval;
 
 /// Bounds of the target utilisation. Below the lower one more pods hardly shorten the waiting any
@@ -13,35 +11,31 @@ const DEFAULT: f64 = 0.6;
 const QUOTA_PERIOD_SECONDS: f64 = 0.1;
 /// Quantile of the normal distribution at 95 %: one quota period in twenty may run out.
 const STAFFING_QUANTILE: f64 = 1.645;
-/// Most that one step takes off.
-const LOWER_STEP: f64 = 0.85;
-/// Relative growth per second while pods do not wait near the target.
-const RAISE_PER_SECOND: f64 = 0.002;
-/// Relative growth per second of the utilisation known to be too high: it may have changed.
-const FORGET_PER_SECOND: f64 = 0.0003;
-/// How often in a row a small excess has to be seen.
-const STRIKES: u32 = 3;
+/// Relative decrease per decision while pods wait too long, and while they wait far too long.
+const LOWER: f64 = 0.02;
+const LOWER_FAR: f64 = 0.05;
+/// Most that one decision takes off, where the pods wait too long well below the target.
+const LOWER_MOST: f64 = 0.15;
+/// Relative increase per decision while pods do not wait near the target. With [`LOWER`], the
+/// waiting settles where one decision in six finds it above the threshold.
+const RAISE: f64 = 0.004;
+/// Pods that fill less than this share of the target say nothing about whether it could be higher.
+const NEAR: f64 = 0.8;
+/// Pods that fill this much more than the target wait because of that.
+const NEAR_ABOVE: f64 = 0.1;
 
 /// The utilisation at which waiting equals the threshold, as far as known.
 #[derive(Debug, Clone)]
 pub(super) struct Utilisation {
     target: f64,
-    /// The lowest utilisation that was seen to be too high.
-    too_high: f64,
     primed: bool,
-    strikes: u32,
-    /// Until this has passed, the statistic still shows what the last lowering answered.
-    rest: Duration,
 }
 
 impl Default for Utilisation {
     fn default() -> Self {
         Self {
             target: DEFAULT,
-            too_high: BOUNDS.1,
             primed: false,
-            strikes: 0,
-            rest: Duration::ZERO,
         }
     }
 }
@@ -51,54 +45,64 @@ impl Utilisation {
         self.target
     }
 
-    /// Sets the starting point, once: `n` bursts fit into the quota of one period; the number that
-    /// arrives per period is about Poisson, so a mean `m` with m + z sqrt(m) = n leaves the quota
-    /// sufficient in 95 % of the periods. Many short bursts may fill a pod further than few long
-    /// ones.
-    pub(super) fn prime(&mut self, burst_seconds: Option<f64>, limit_cores: Option<f64>) {
-        let (Some(burst), Some(limit), false) = (burst_seconds, limit_cores, self.primed) else {
+    /// Sets the starting point, once, from the mean burst while pods are not throttled.
+    pub(super) fn prime(&mut self, burst_seconds: Option<f64>, interval: &Interval) {
+        let Some(burst) = burst_seconds.filter(|burst| !self.primed && *burst > 0.0) else {
             return;
         };
-        let fit = limit * QUOTA_PERIOD_SECONDS / burst;
-        if fit.is_finite() && fit > 0.0 {
-            let root = 0.5 * (f64::sqrt(STAFFING_QUANTILE.powi(2) + 4.0 * fit) - STAFFING_QUANTILE);
-            self.target = (root * root / fit).clamp(BOUNDS.0, BOUNDS.1);
+        let target = match interval.limit_cores {
+            Some(limit) => quota_suffices(limit * QUOTA_PERIOD_SECONDS / burst),
+            None => waits_at_most(interval.threshold.as_secs_f64() / burst),
+        };
+        if target.is_finite() {
+            self.set(target);
             self.primed = true;
         }
     }
 
     /// Compares the waiting with the utilisation `fill` at which it arose.
     pub(super) fn learn(&mut self, fill: f64, interval: &Interval, evidence: bool) {
-        self.rest = self.rest.saturating_sub(interval.length);
         let (Some(waiting), true, true) = (interval.waiting, evidence, fill.is_finite()) else {
             return;
         };
-        let seconds = interval.length.as_secs_f64().min(10.0);
-        if waiting > interval.threshold {
-            self.strikes = self.strikes.saturating_add(1);
-            let clear = waiting > interval.threshold.saturating_mul(2);
-            // Above the target the feedforward adds pods anyway: nothing to learn there.
-            let explained = fill > self.target * 1.1;
-            if (clear || self.strikes >= STRIKES) && !explained && self.rest.is_zero() {
-                self.too_high = fill.clamp(BOUNDS.0, self.target);
-                let lowered = (0.97 * self.too_high).max(LOWER_STEP * self.target);
-                self.set(lowered);
-                self.rest = interval.length.saturating_mul(6);
-                self.strikes = 0;
+        if waiting <= interval.threshold {
+            if fill > NEAR * self.target {
+                self.set(self.target * (1.0 + RAISE));
             }
-            return;
+        } else if fill <= self.target * (1.0 + NEAR_ABOVE) {
+            let far = waiting > interval.threshold.saturating_mul(2);
+            let step = if far { LOWER_FAR } else { LOWER };
+            let lowered =
+                (self.target.min(fill) * (1.0 - step)).max(self.target * (1.0 - LOWER_MOST));
+            self.set(lowered);
         }
-        self.strikes = 0;
-        self.too_high = (self.too_high * (1.0 + FORGET_PER_SECOND * seconds)).min(BOUNDS.1);
-        if waiting.as_secs_f64() < 0.6 * interval.threshold.as_secs_f64()
-            && fill > 0.8 * self.target
-        {
-            let raised = self.target * (1.0 + RAISE_PER_SECOND * seconds);
-            self.set(raised.min(0.97 * self.too_high).max(self.target));
-        }
+        // Else pods wait because they are fuller than they should be, which more pods cure.
     }
 
     fn set(&mut self, target: f64) {
         self.target = target.clamp(BOUNDS.0, BOUNDS.1);
     }
+}
+
+/// The utilisation at which the quota of a period suffices in 95 % of the periods, if `fit` bursts
+/// fit into it: arrivals per period are about Poisson, so a mean `m` with m + z sqrt(m) = `fit`.
+/// Many short bursts may fill a pod further than few long ones.
+fn quota_suffices(fit: f64) -> f64 {
+    let root = 0.5 * ((STAFFING_QUANTILE.powi(2) + 4.0 * fit).sqrt() - STAFFING_QUANTILE);
+    root * root / fit
+}
+
+/// The utilisation at which 95 % wait at most `bursts` mean bursts in M/M/1, where
+/// P(wait > t) = u exp(-(1 - u) t / burst).
+fn waits_at_most(bursts: f64) -> f64 {
+    let (mut low, mut high) = BOUNDS;
+    for _ in 0..20 {
+        let middle = low.midpoint(high);
+        if middle * (-(1.0 - middle) * bursts).exp() > 0.05 {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    low
 }

@@ -1,3 +1,17 @@
-//! Entry point.
+//! Entry point of the `scaler` binary; everything else lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use scaler::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => scaler::run::main(*args),
+        Command::Check(args) => scaler::check::main(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,231 @@
+//! One stream, from its Hello to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming};
+use tracing::{debug, info, warn};
+use viperscale_proto::v1::{self as wire, agent_message, scaler_message};
+
+use super::Shared;
+use super::nodes::{self, Registration};
+use super::validate::{self, Counts, Invalid};
+use crate::metrics;
+
+/// An agent says Hello at once.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// An agent that does not take its last message is not waited for.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Inbound = Streaming<wire::AgentMessage>;
+type Outbound = mpsc::Sender<Result<wire::ScalerMessage, Status>>;
+
+/// Runs the session and tells the agent why it ended.
+pub(super) async fn run(shared: Arc<Shared>, mut inbound: Inbound, outbound: Outbound) {
+    let Err(status) = converse(&shared, &mut inbound, &outbound).await else {
+        info!("agent left");
+        metrics::stream("closed");
+        return;
+    };
+    metrics::stream(match status.code() {
+        Code::AlreadyExists => "replaced",
+        Code::InvalidArgument => "invalid",
+        Code::ResourceExhausted => "refused",
+        Code::Unavailable => "stopped",
+        _ => "failed",
+    });
+    info!(code = ?status.code(), reason = status.message(), "agent stream ended");
+    let _ = timeout(GOODBYE_TIMEOUT, outbound.send(Err(status))).await;
+}
+
+/// Until the agent leaves (`Ok`) or the stream must end (the status to end it with).
+async fn converse(
+    shared: &Arc<Shared>,
+    inbound: &mut Inbound,
+    outbound: &Outbound,
+) -> Result<(), Status> {
+    let hello = read_hello(shared, inbound).await?;
+    let node = validate::node_name(&hello).map_err(invalid)?;
+    tracing::Span::current().record("node", &*node);
+    let mut registration = nodes::register(shared, node)
+        .map_err(|_| Status::resource_exhausted("the scaler serves no more nodes"))?;
+    metrics::stream("opened");
+    log_hello(&hello);
+
+    let mut session = Session::default();
+    let replaced = registration.replaced.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return Err(stopping()),
+            () = replaced.cancelled() => {
+                return Err(Status::already_exists("a newer stream of this node replaces this one"));
+            }
+            configuration = next_configuration(&mut registration, outbound) => {
+                let Some(configuration) = configuration else { return Ok(()) };
+                configuration.send();
+            }
+            message = inbound.message() => match message?.map(|message| message.message) {
+                None => return Ok(()),
+                Some(Some(agent_message::Message::Report(report))) => {
+                    session.take(shared, &registration, report).map_err(invalid)?;
+                }
+                Some(Some(agent_message::Message::Hello(_))) => {
+                    return Err(invalid(Invalid::SecondHello));
+                }
+                Some(None) => return Err(invalid(Invalid::Empty)),
+            },
+        }
+    }
+}
+
+async fn read_hello(shared: &Shared, inbound: &mut Inbound) -> Result<wire::Hello, Status> {
+    let first = tokio::select! {
+        () = shared.stop.cancelled() => return Err(stopping()),
+        first = timeout(HELLO_TIMEOUT, inbound.message()) => first,
+    };
+    let first = first.map_err(|_| Status::deadline_exceeded("no Hello in time"))??;
+    match first.and_then(|message| message.message) {
+        Some(agent_message::Message::Hello(hello)) => Ok(hello),
+        _ => Err(invalid(Invalid::NoHello)),
+    }
+}
+
+/// A configuration, and room to send it.
+struct Ready<'a> {
+    configuration: Arc<wire::Configuration>,
+    permit: mpsc::Permit<'a, Result<wire::ScalerMessage, Status>>,
+}
+
+/// Waits for a configuration that the agent does not have, and then for room to send it; a slow
+/// agent gets the newest one, not every one. `None` when the agent has left.
+async fn next_configuration<'a>(
+    registration: &mut Registration,
+    outbound: &'a Outbound,
+) -> Option<Ready<'a>> {
+    registration.configuration.changed().await.ok()?;
+    // Not seen until it is sent: the wait for room may be cancelled.
+    registration.configuration.mark_changed();
+    let permit = outbound.reserve().await.ok()?;
+    let configuration = registration.configuration.borrow_and_update().clone()?;
+    Some(Ready {
+        configuration,
+        permit,
+    })
+}
+
+impl Ready<'_> {
+    fn send(self) {
+        debug!(
+            revision = self.configuration.revision,
+            targets = self.configuration.targets.len(),
+            "configuration sent"
+        );
+        metrics::configuration_sent();
+        let configuration = wire::Configuration::clone(&self.configuration);
+        self.permit.send(Ok(wire::ScalerMessage {
+            message: Some(scaler_message::Message::Configuration(configuration)),
+        }));
+    }
+}
+
+/// What one stream remembers.
+#[derive(Default)]
+struct Session {
+    agent_dropped: u64,
+    told_of_foreign_pods: bool,
+    told_of_missing: bool,
+}
+
+impl Session {
+    /// Checks a report and passes it on. When the controller cannot keep up the report is dropped:
+    /// the next one brings newer numbers.
+    fn take(
+        &mut self,
+        shared: &Shared,
+        registration: &Registration,
+        report: wire::Report,
+    ) -> Result<(), Invalid> {
+        let received_at = shared.clock.now();
+        self.note_losses(&report);
+        let checked = validate::report(
+            &registration.node,
+            report,
+            received_at,
+            &shared.workloads.read(),
+        );
+        let (report, counts) = checked.inspect_err(|_| metrics::report("invalid"))?;
+        self.count(counts);
+        metrics::report(match shared.reports.try_send(report) {
+            Ok(()) => "accepted",
+            Err(TrySendError::Full(_)) => "dropped",
+            Err(TrySendError::Closed(_)) => "stopped",
+        });
+        Ok(())
+    }
+
+    fn note_losses(&mut self, report: &wire::Report) {
+        let dropped = report.dropped_reports.saturating_sub(self.agent_dropped);
+        self.agent_dropped = report.dropped_reports;
+        if dropped > 0 {
+            metrics::agent_dropped_reports(dropped);
+        }
+        if let Some(missing) = report.missing.first() {
+            metrics::missing_targets(report.missing.len() as u64);
+            if !self.told_of_missing {
+                self.told_of_missing = true;
+                warn!(
+                    pod_uid = %missing.pod_uid,
+                    container = %missing.container_name,
+                    reason = %missing.reason,
+                    others = report.missing.len() - 1,
+                    "agent cannot measure a target"
+                );
+            }
+        } else {
+            self.told_of_missing = false;
+        }
+    }
+
+    fn count(&mut self, counts: Counts) {
+        metrics::samples("accepted", counts.accepted);
+        metrics::samples("foreign_pod", counts.foreign_pod);
+        metrics::samples("unknown_pod", counts.unknown_pod);
+        metrics::samples("not_a_target", counts.not_a_target);
+        metrics::samples("duplicate", counts.duplicate);
+        metrics::samples("invalid_metric", counts.invalid_metric);
+        if counts.foreign_pod > 0 && !self.told_of_foreign_pods {
+            self.told_of_foreign_pods = true;
+            warn!(
+                samples = counts.foreign_pod,
+                "agent reports pods of another node; not believed"
+            );
+        }
+    }
+}
+
+fn log_hello(hello: &wire::Hello) {
+    let unsupported: Vec<&str> = hello
+        .metrics
+        .iter()
+        .filter(|metric| metric.support() == wire::Support::Unsupported)
+        .map(|metric| metric.metric().as_str_name())
+        .collect();
+    info!(
+        agent = %hello.agent_version,
+        kernel = %hello.kernel_release,
+        cpus = hello.cpus,
+        unsupported = unsupported.join(","),
+        "agent connected"
+    );
+}
+
+fn invalid(problem: Invalid) -> Status {
+    Status::invalid_argument(problem.to_string())
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the scaler is stopping")
+}

@@ -1,0 +1,195 @@
+//! What a report may say. A node agent is privileged on its node, and nowhere else: it is believed
+//! about the pods that the API server says live there, and about nothing else.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use scaler_core::{
+    ContainerSample, Log2Histogram, MetricDelta, NodeSample, PodUid, Scheduling, Timestamp,
+};
+use thiserror::Error;
+use viperscale_proto::v1 as wire;
+
+use super::convert::metric_from_wire;
+use crate::controller::{ContainerReport, NodeReport};
+use crate::workloads::Index;
+
+/// Kubernetes allows some hundred pods on a node; this many containers is no node.
+const MAX_CONTAINERS: usize = 10_000;
+/// A `Metadata.name` is at most a DNS subdomain.
+const MAX_NAME: usize = 253;
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_secs(600);
+/// No machine has more.
+const MAX_CPUS: u32 = 65_536;
+
+/// Why a message ends its stream.
+#[derive(Debug, Error, PartialEq)]
+pub(super) enum Invalid {
+    #[error("the first message must be a Hello")]
+    NoHello,
+    #[error("a second Hello; one stream says it once")]
+    SecondHello,
+    #[error("an empty message; expected a Hello or a Report")]
+    Empty,
+    #[error("node_name has {0} bytes; expected 1 to {MAX_NAME}")]
+    NodeName(usize),
+    #[error("interval_ns is {0}; expected {MIN_INTERVAL:?} to {MAX_INTERVAL:?}")]
+    Interval(u64),
+    #[error("{0} containers in one report; expected at most {MAX_CONTAINERS}")]
+    TooManyContainers(usize),
+    #[error("node.cpus is {0}; expected 1 to {MAX_CPUS}")]
+    Cpus(u32),
+}
+
+/// Container samples by what became of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) accepted: u64,
+    /// Of a pod that the API server says lives on another node.
+    pub(super) foreign_pod: u64,
+    /// Of a pod that is not known (yet, or any more).
+    pub(super) unknown_pod: u64,
+    /// Of a container that the pod does not have, or of a pod that no Deployment owns.
+    pub(super) not_a_target: u64,
+    /// A second sample of a container in one report.
+    pub(super) duplicate: u64,
+    /// Metrics (not samples) that were left out: unknown, or with senseless numbers.
+    pub(super) invalid_metric: u64,
+}
+
+/// Checks the name that an agent gives its node.
+pub(super) fn node_name(hello: &wire::Hello) -> Result<Arc<str>, Invalid> {
+    let name = hello.node_name.as_str();
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(Invalid::NodeName(name.len()));
+    }
+    Ok(name.into())
+}
+
+/// Checks a report of `node`: refuses what no agent of ours would send, and leaves out what it may
+/// not say.
+pub(super) fn report(
+    node: &Arc<str>,
+    report: wire::Report,
+    received_at: Timestamp,
+    index: &Index,
+) -> Result<(NodeReport, Counts), Invalid> {
+    let interval = Duration::from_nanos(report.interval_ns);
+    if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&interval) {
+        return Err(Invalid::Interval(report.interval_ns));
+    }
+    if report.containers.len() > MAX_CONTAINERS {
+        return Err(Invalid::TooManyContainers(report.containers.len()));
+    }
+    let sample = report
+        .node
+        .map(|node| node_sample(node, received_at, interval))
+        .transpose()?;
+
+    let mut counts = Counts::default();
+    let mut seen = HashSet::new();
+    let mut containers = Vec::with_capacity(report.containers.len());
+    for container in report.containers {
+        let Some(pod) = index.pod(&container.pod_uid) else {
+            counts.unknown_pod += 1;
+            continue;
+        };
+        if pod.node.as_deref() != Some(&**node) {
+            counts.foreign_pod += 1;
+            continue;
+        }
+        let target = pod
+            .containers
+            .iter()
+            .find(|known| *known.name == *container.container_name);
+        let (Some(target), Some(deployment)) = (target, index.deployment_of(pod)) else {
+            counts.not_a_target += 1;
+            continue;
+        };
+        if !seen.insert((pod.uid.clone(), target.name.clone())) {
+            counts.duplicate += 1;
+            continue;
+        }
+        counts.accepted += 1;
+        containers.push(ContainerReport {
+            pod: PodUid::from(&*pod.uid),
+            container: target.name.clone(),
+            deployment: deployment.key.clone(),
+            sample: ContainerSample {
+                received_at,
+                interval,
+                metrics: metrics(container.metrics, &mut counts),
+                scheduling: container.scheduling.map(scheduling),
+            },
+        });
+    }
+    Ok((
+        NodeReport {
+            node: node.clone(),
+            received_at,
+            sample,
+            containers,
+        },
+        counts,
+    ))
+}
+
+fn node_sample(
+    node: wire::NodeSample,
+    received_at: Timestamp,
+    interval: Duration,
+) -> Result<NodeSample, Invalid> {
+    if !(1..=MAX_CPUS).contains(&node.cpus) {
+        return Err(Invalid::Cpus(node.cpus));
+    }
+    Ok(NodeSample {
+        received_at,
+        interval,
+        cpus: node.cpus,
+        busy: Duration::from_nanos(node.busy_ns),
+        stolen: Duration::from_nanos(node.stolen_ns),
+        cpu_pressure: Duration::from_nanos(node.cpu_pressure_ns),
+    })
+}
+
+fn metrics(
+    samples: Vec<wire::MetricSample>,
+    counts: &mut Counts,
+) -> BTreeMap<scaler_core::Metric, MetricDelta> {
+    let mut metrics = BTreeMap::new();
+    for sample in samples {
+        let sampling_is_sane = sample.sampling > 0.0 && sample.sampling <= 1.0;
+        let buckets_are_sane = sample.log2_buckets.len() <= Log2Histogram::MAX_BUCKETS;
+        match metric_from_wire(sample.metric) {
+            Some(metric) if sampling_is_sane && buckets_are_sane => {
+                let delta = MetricDelta {
+                    count: sample.count,
+                    sum: sample.sum,
+                    histogram: Log2Histogram::from_buckets(sample.log2_buckets),
+                    sampling: sample.sampling,
+                };
+                metrics.insert(metric, delta);
+            }
+            _ => counts.invalid_metric += 1,
+        }
+    }
+    metrics
+}
+
+fn scheduling(scheduling: wire::Scheduling) -> Scheduling {
+    Scheduling {
+        on_cpu: Duration::from_nanos(scheduling.on_cpu_ns),
+        wait: Duration::from_nanos(scheduling.wait_ns),
+        voluntary_switches: scheduling.voluntary_switches,
+        involuntary_switches: scheduling.involuntary_switches,
+        throttled: Duration::from_nanos(scheduling.throttled_ns),
+        throttled_periods: scheduling.throttled_periods,
+        quota_periods: scheduling.quota_periods,
+    }
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

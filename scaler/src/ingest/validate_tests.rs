@@ -1,0 +1,125 @@
+use super::super::testing::shop_index;
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_secs(100);
+
+fn container(pod: &str, name: &str, metrics: Vec<wire::MetricSample>) -> wire::ContainerSample {
+    wire::ContainerSample {
+        pod_uid: pod.into(),
+        container_name: name.into(),
+        metrics,
+        scheduling: None,
+    }
+}
+
+fn runq(sampling: f64, buckets: usize) -> wire::MetricSample {
+    wire::MetricSample {
+        metric: wire::Metric::RunqLatency as i32,
+        count: 1,
+        sum: 4,
+        log2_buckets: vec![1; buckets],
+        sampling,
+    }
+}
+
+fn check(containers: Vec<wire::ContainerSample>) -> (NodeReport, Counts) {
+    let wire = wire::Report {
+        interval_ns: 1_000_000_000,
+        containers,
+        ..wire::Report::default()
+    };
+    report(&"n1".into(), wire, NOW, &shop_index()).unwrap()
+}
+
+#[test]
+fn only_pods_of_that_node_are_believed() {
+    let (report, counts) = check(vec![
+        container("web-1", "server", vec![runq(1.0, 3)]),
+        container("web-2", "server", vec![runq(1.0, 3)]), // lives on n2
+        container("nobody", "server", vec![]),
+        container("web-1", "other", vec![]),
+        container("stray-1", "server", vec![]), // no Deployment owns it
+        container("web-1", "server", vec![runq(1.0, 3)]),
+    ]);
+    let expected = Counts {
+        accepted: 1,
+        foreign_pod: 1,
+        unknown_pod: 1,
+        not_a_target: 2,
+        duplicate: 1,
+        invalid_metric: 0,
+    };
+    assert_eq!(counts, expected);
+    let sample = &report.containers[0];
+    assert_eq!(
+        (sample.pod.as_str(), &*sample.deployment.name),
+        ("web-1", "web")
+    );
+    assert_eq!(sample.sample.received_at, NOW);
+    assert_eq!(
+        sample.sample.metrics[&scaler_core::Metric::RunqLatency].sum,
+        4
+    );
+}
+
+#[test]
+fn senseless_numbers_and_unknown_metrics_are_left_out() {
+    let unknown = wire::MetricSample {
+        metric: 77,
+        sampling: 1.0,
+        ..wire::MetricSample::default()
+    };
+    let bad = [
+        runq(0.0, 1),
+        runq(1.5, 1),
+        runq(f64::NAN, 1),
+        runq(-1.0, 1),
+        runq(1.0, 65),
+    ];
+    let metrics: Vec<_> = bad.into_iter().chain([unknown]).collect();
+    let (report, counts) = check(vec![container("web-1", "server", metrics)]);
+    assert_eq!((counts.accepted, counts.invalid_metric), (1, 6));
+    assert!(report.containers[0].sample.metrics.is_empty());
+}
+
+#[test]
+fn a_report_that_no_agent_sends_is_refused() {
+    let index = shop_index();
+    let refused = |wire: wire::Report| report(&"n1".into(), wire, NOW, &index).unwrap_err();
+    let second = 1_000_000_000;
+    assert_eq!(refused(wire::Report::default()), Invalid::Interval(0));
+    let slow = wire::Report {
+        interval_ns: 601 * second,
+        ..wire::Report::default()
+    };
+    assert_eq!(refused(slow), Invalid::Interval(601 * second));
+    let huge = wire::Report {
+        interval_ns: second,
+        containers: vec![wire::ContainerSample::default(); MAX_CONTAINERS + 1],
+        ..wire::Report::default()
+    };
+    assert_eq!(
+        refused(huge),
+        Invalid::TooManyContainers(MAX_CONTAINERS + 1)
+    );
+    let no_cpus = wire::Report {
+        interval_ns: second,
+        node: Some(wire::NodeSample::default()),
+        ..wire::Report::default()
+    };
+    assert_eq!(refused(no_cpus), Invalid::Cpus(0));
+}
+
+#[test]
+fn a_node_needs_a_name() {
+    let named = |name: &str| wire::Hello {
+        node_name: name.into(),
+        ..wire::Hello::default()
+    };
+    assert_eq!(node_name(&named("")), Err(Invalid::NodeName(0)));
+    assert_eq!(
+        node_name(&named(&"x".repeat(254))),
+        Err(Invalid::NodeName(254))
+    );
+    assert_eq!(node_name(&named("n1")).as_deref(), Ok("n1"));
+}

@@ -1,0 +1,131 @@
+//! Reloads the directory when it changes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{mpsc, watch as state};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{error, info, warn};
+
+use super::{PolicySet, PolicyStore, Problem, read_directory};
+use crate::metrics;
+
+/// Editors and ConfigMap swaps touch several names; this long after the last touch, all is there.
+const QUIET: Duration = Duration::from_millis(50);
+/// A directory that never stops changing is read at least this often.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+/// The directory is read this often even without notice: network file systems give none, and a
+/// directory that was replaced takes its watch with it.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Follows `directory` for as long as it is polled, publishing every change.
+///
+/// The first reading is published before this waits for anything.
+pub async fn watch(directory: PathBuf, published: state::Sender<PolicySet>) {
+    // One place is enough: a waiting notice already says "read again", so more are dropped.
+    let (notices, mut noticed) = mpsc::channel(1);
+    let mut watcher = start_watcher(notices);
+    let mut store = PolicyStore::default();
+    let mut first = true;
+    loop {
+        // Before reading, so that what changes meanwhile is noticed. Adding a watch again does
+        // nothing, unless the directory is another one by now.
+        if let Some(watcher) = &mut watcher {
+            let _ = watcher.watch(&directory, RecursiveMode::NonRecursive);
+        }
+        store = reload(store, &directory, &published, first).await;
+        first = false;
+        tokio::select! {
+            Some(()) = noticed.recv() => settle(&mut noticed).await,
+            () = sleep(POLL) => {}
+        }
+    }
+}
+
+fn start_watcher(notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let handler = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| is_change(event.kind)) {
+            let _ = notices.try_send(());
+        }
+    };
+    notify::recommended_watcher(handler)
+        .inspect_err(|error| warn!(%error, "no notice of file changes, polling policies instead"))
+        .ok()
+}
+
+/// Reading a file is an event too, and must not cause another reading.
+fn is_change(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) => false,
+        _ => true,
+    }
+}
+
+/// Waits until nothing changed for a while.
+async fn settle(noticed: &mut mpsc::Receiver<()>) {
+    let deadline = Instant::now() + MAX_DELAY;
+    while timeout_at((Instant::now() + QUIET).min(deadline), noticed.recv())
+        .await
+        .is_ok()
+    {
+        if Instant::now() >= deadline {
+            return;
+        }
+    }
+}
+
+async fn reload(
+    mut store: PolicyStore,
+    directory: &Path,
+    published: &state::Sender<PolicySet>,
+    first: bool,
+) -> PolicyStore {
+    let path = directory.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let set = store.update(&path, read_directory(&path));
+        (store, set)
+    });
+    let (store, set) = match reading.await {
+        Ok(read) => read,
+        Err(error) => {
+            error!(%error, "reading the policies failed; starting over");
+            return PolicyStore::default();
+        }
+    };
+    let changed = published.send_if_modified(|known| {
+        let changed = first || *known != set;
+        if changed {
+            report_problems(&known.problems, &set.problems);
+            *known = set.clone();
+        }
+        changed
+    });
+    metrics::policy_errors(set.problems.len());
+    if changed {
+        metrics::policies_reloaded(set.problems.len());
+        info!(
+            directory = %directory.display(),
+            in_force = set.in_force.len(),
+            refused = set.refused.len(),
+            problems = set.problems.len(),
+            "policies loaded"
+        );
+    }
+    store
+}
+
+/// Each problem is logged once, when it is new.
+fn report_problems(known: &[Problem], now: &[Problem]) {
+    for problem in now.iter().filter(|problem| !known.contains(problem)) {
+        error!(
+            file = %problem.file.display(),
+            line = problem.line,
+            field = %problem.field,
+            problem = %problem,
+            "policy refused"
+        );
+    }
+}

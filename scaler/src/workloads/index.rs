@@ -1,0 +1,267 @@
+//! The index of Deployments, ReplicaSets and pods, in the directions in which it is asked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{DeploymentKey, DeploymentRecord, PodRecord, ReplicaSetRecord, Uid};
+
+/// Deployments, ReplicaSets and pods by UID, with the links between them.
+///
+/// Objects may arrive in any order: links are followed when asked, so a pod that arrives before
+/// its ReplicaSet is found as soon as that one is there.
+///
+/// Invariant: `replica_sets_of`, `pods_of_owner` and `pods_on` hold exactly the UIDs whose records
+/// say so, and no empty sets.
+#[derive(Debug, Default)]
+pub struct Index {
+    deployments: HashMap<Uid, DeploymentRecord>,
+    deployment_uids: HashMap<DeploymentKey, Uid>,
+    replica_sets: HashMap<Uid, ReplicaSetRecord>,
+    replica_sets_of: HashMap<Uid, HashSet<Uid>>,
+    pods: HashMap<Uid, PodRecord>,
+    pods_of_owner: HashMap<Uid, HashSet<Uid>>,
+    pods_on: HashMap<Arc<str>, HashSet<Uid>>,
+    /// Nodes whose measurable containers changed since they were last taken.
+    dirty_nodes: HashSet<Arc<str>>,
+}
+
+impl Index {
+    /// The Deployment of this name.
+    pub fn deployment(&self, key: &DeploymentKey) -> Option<&DeploymentRecord> {
+        self.deployments.get(self.deployment_uids.get(key)?)
+    }
+
+    /// The pod with this UID.
+    pub fn pod(&self, uid: &str) -> Option<&PodRecord> {
+        self.pods.get(uid)
+    }
+
+    /// The Deployment that owns this pod, through a ReplicaSet.
+    pub fn deployment_of(&self, pod: &PodRecord) -> Option<&DeploymentRecord> {
+        let replica_set = self.replica_sets.get(pod.owner.as_ref()?)?;
+        self.deployments.get(replica_set.owner.as_ref()?)
+    }
+
+    /// The pods of a Deployment, over all its ReplicaSets, in no order.
+    pub fn pods_of(&self, deployment: &DeploymentRecord) -> impl Iterator<Item = &PodRecord> {
+        self.replica_sets_of
+            .get(&deployment.uid)
+            .into_iter()
+            .flatten()
+            .filter_map(|replica_set| self.pods_of_owner.get(replica_set))
+            .flatten()
+            .filter_map(|pod| self.pods.get(pod))
+    }
+
+    /// The pods bound to a node, in no order.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &PodRecord> {
+        self.pods_on
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|pod| self.pods.get(pod))
+    }
+
+    /// Numbers of Deployments, ReplicaSets and pods.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (
+            self.deployments.len(),
+            self.replica_sets.len(),
+            self.pods.len(),
+        )
+    }
+
+    /// Adds or replaces a Deployment. Returns false when this is news from before what is known,
+    /// which happens when our own write was answered before the watch delivered it.
+    pub fn put_deployment(&mut self, record: DeploymentRecord) -> bool {
+        if let Some(known) = self.deployments.get(&record.uid) {
+            if is_older(&record.resource_version, &known.resource_version) {
+                return false;
+            }
+        } else {
+            // A new object under an old name: the old one is gone even if its deletion is not
+            // told yet.
+            if let Some(old) = self.deployment_uids.get(&record.key).cloned() {
+                self.remove_deployment(&old);
+            }
+            self.mark_pods_of(&record.uid);
+            self.deployment_uids
+                .insert(record.key.clone(), record.uid.clone());
+        }
+        self.deployments.insert(record.uid.clone(), record);
+        true
+    }
+
+    /// Forgets a Deployment.
+    pub fn remove_deployment(&mut self, uid: &str) {
+        if let Some(record) = self.deployments.remove(uid) {
+            self.deployment_uids.remove(&record.key);
+            self.mark_pods_of(uid);
+        }
+    }
+
+    /// Adds or replaces a ReplicaSet.
+    pub fn put_replica_set(&mut self, record: ReplicaSetRecord) {
+        if self.replica_sets.get(&record.uid) == Some(&record) {
+            return;
+        }
+        self.remove_replica_set(&record.uid);
+        if let Some(owner) = &record.owner {
+            self.replica_sets_of
+                .entry(owner.clone())
+                .or_default()
+                .insert(record.uid.clone());
+        }
+        self.mark_pods_owned_by(&record.uid);
+        self.replica_sets.insert(record.uid.clone(), record);
+    }
+
+    /// Forgets a ReplicaSet.
+    pub fn remove_replica_set(&mut self, uid: &str) {
+        if let Some(record) = self.replica_sets.remove(uid) {
+            if let Some(owner) = &record.owner {
+                remove_from(&mut self.replica_sets_of, owner, uid);
+            }
+            self.mark_pods_owned_by(uid);
+        }
+    }
+
+    /// Adds or replaces a pod. When it started stays as it was first learned.
+    pub fn put_pod(&mut self, mut record: PodRecord) {
+        let old = self.unlink_pod(&record.uid);
+        let known_start = old.as_ref().and_then(|old| old.started_at);
+        record.started_at = known_start.or(record.started_at);
+        if !old.as_ref().is_some_and(|old| same_targets(old, &record)) {
+            let nodes = old
+                .iter()
+                .filter_map(|old| old.node.clone())
+                .chain(record.node.clone());
+            self.dirty_nodes.extend(nodes);
+        }
+        if let Some(owner) = &record.owner {
+            self.pods_of_owner
+                .entry(owner.clone())
+                .or_default()
+                .insert(record.uid.clone());
+        }
+        if let Some(node) = &record.node {
+            self.pods_on
+                .entry(node.clone())
+                .or_default()
+                .insert(record.uid.clone());
+        }
+        self.pods.insert(record.uid.clone(), record);
+    }
+
+    /// Forgets a pod.
+    pub fn remove_pod(&mut self, uid: &str) {
+        if let Some(record) = self.unlink_pod(uid) {
+            self.dirty_nodes.extend(record.node);
+        }
+    }
+
+    /// Forgets every Deployment that `keep` does not hold.
+    pub fn retain_deployments(&mut self, keep: &HashSet<Uid>) {
+        for uid in missing(&self.deployments, keep) {
+            self.remove_deployment(&uid);
+        }
+    }
+
+    /// Forgets every ReplicaSet that `keep` does not hold.
+    pub fn retain_replica_sets(&mut self, keep: &HashSet<Uid>) {
+        for uid in missing(&self.replica_sets, keep) {
+            self.remove_replica_set(&uid);
+        }
+    }
+
+    /// Forgets every pod that `keep` does not hold.
+    pub fn retain_pods(&mut self, keep: &HashSet<Uid>) {
+        for uid in missing(&self.pods, keep) {
+            self.remove_pod(&uid);
+        }
+    }
+
+    /// Has a node be told its targets anew, because it has just connected.
+    pub fn mark_node(&mut self, node: Arc<str>) {
+        self.dirty_nodes.insert(node);
+    }
+
+    pub(super) fn has_dirty_nodes(&self) -> bool {
+        !self.dirty_nodes.is_empty()
+    }
+
+    pub(super) fn take_dirty_nodes(&mut self) -> HashSet<Arc<str>> {
+        std::mem::take(&mut self.dirty_nodes)
+    }
+
+    fn unlink_pod(&mut self, uid: &str) -> Option<PodRecord> {
+        let record = self.pods.remove(uid)?;
+        if let Some(owner) = &record.owner {
+            remove_from(&mut self.pods_of_owner, owner, uid);
+        }
+        if let Some(node) = &record.node {
+            remove_from(&mut self.pods_on, node, uid);
+        }
+        Some(record)
+    }
+
+    fn mark_pods_of(&mut self, deployment: &str) {
+        let replica_sets = self
+            .replica_sets_of
+            .get(deployment)
+            .cloned()
+            .unwrap_or_default();
+        for replica_set in replica_sets {
+            self.mark_pods_owned_by(&replica_set);
+        }
+    }
+
+    fn mark_pods_owned_by(&mut self, replica_set: &str) {
+        let pods = self.pods_of_owner.get(replica_set).into_iter().flatten();
+        let nodes = pods.filter_map(|pod| self.pods.get(pod)?.node.clone());
+        self.dirty_nodes.extend(nodes);
+    }
+}
+
+/// Whether the node would be told the same about both states of one pod.
+fn same_targets(a: &PodRecord, b: &PodRecord) -> bool {
+    a.node == b.node
+        && a.owner == b.owner
+        && a.is_finished() == b.is_finished()
+        && a.containers.len() == b.containers.len()
+        && a.containers
+            .iter()
+            .zip(&b.containers)
+            .all(|(a, b)| a.name == b.name && a.id == b.id)
+}
+
+/// Whether version `a` is from before version `b`.
+///
+/// Kubernetes promises the order of resource versions of one resource since 1.35 (KEP-5504), and
+/// every earlier server with etcd kept it. Versions that are not numbers are not ordered.
+fn is_older(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a < b,
+        _ => false,
+    }
+}
+
+fn missing<V>(map: &HashMap<Uid, V>, keep: &HashSet<Uid>) -> Vec<Uid> {
+    map.keys()
+        .filter(|uid| !keep.contains(*uid))
+        .cloned()
+        .collect()
+}
+
+fn remove_from(sets: &mut HashMap<Arc<str>, HashSet<Uid>>, key: &str, uid: &str) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(uid);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

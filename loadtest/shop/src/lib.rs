@@ -34,6 +34,6 @@ pub use counters::Snapshot;
 pub use deadline::{DEADLINE_HEADER, Deadline};
 pub use interpreter::{InterpreterGuard, InterpreterLock};
 pub use role::{Concurrency, Resources, Role};
-pub use server::{ServeError, run};
+pub use server::{ServeError, run, serve};
 pub use settings::{Arguments, Settings, SettingsError};
 pub use work::{Work, burn, burn_under, thread_cpu_time};

@@ -17,7 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::handlers;
 use crate::settings::Settings;
@@ -70,14 +70,32 @@ pub async fn run(settings: Settings) -> Result<(), ServeError> {
         address: settings.listen,
         source,
     })?;
-    let address = listener.local_addr().unwrap_or(settings.listen);
-    let shop = Arc::new(Shop::new(&settings));
-    tracing::info!(role = %settings.role, %address, work = ?settings.work, "listening");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = serve(listener, &settings, async {
+        let _ = stopped.await;
+    });
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        () = signals.next() => {}
+    }
+    let _ = stop.send(());
+    tokio::select! {
+        () = &mut serving => {}
+        () = signals.next() => tracing::warn!("second signal: not waiting for requests in flight"),
+    }
+    Ok(())
+}
 
+/// Plays the role on `listener` until `stop` is done, then for the settings' linger time, then until the requests in
+/// flight have ended.
+pub async fn serve(listener: TcpListener, settings: &Settings, stop: impl Future<Output = ()>) {
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    tracing::info!(role = %settings.role, %address, work = ?settings.work, "listening");
     let open = GracefulShutdown::new();
-    let router = router(shop);
+    let router = router(Arc::new(Shop::new(settings)));
     let stop = async {
-        signals.next().await;
+        stop.await;
         tokio::time::sleep(settings.linger).await;
     };
     tokio::select! {
@@ -86,12 +104,12 @@ pub async fn run(settings: Settings) -> Result<(), ServeError> {
     }
     drop(listener);
     tracing::info!(role = %settings.role, "stopping");
-    tokio::select! {
-        () = open.shutdown() => {}
-        () = tokio::time::sleep(DRAIN_TIMEOUT) => tracing::warn!("gave up on requests in flight"),
-        () = signals.next() => tracing::warn!("second signal: not waiting for requests in flight"),
+    if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("gave up on requests in flight");
     }
-    Ok(())
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -120,7 +138,7 @@ async fn accept(listener: &TcpListener, router: &Router, open: &GracefulShutdown
                 continue;
             }
         };
-        let connection = open.watch(serve(stream, router.clone()));
+        let connection = open.watch(connection(stream, router.clone()));
         tokio::spawn(async move {
             // A client that goes away is no event of ours.
             let _ = connection.await;
@@ -129,7 +147,7 @@ async fn accept(listener: &TcpListener, router: &Router, open: &GracefulShutdown
     }
 }
 
-fn serve(
+fn connection(
     stream: TcpStream,
     router: Router,
 ) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {

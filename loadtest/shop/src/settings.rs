@@ -107,7 +107,11 @@ impl Settings {
         Self::with_lookup(arguments, |variable| std::env::var(variable).ok())
     }
 
-    fn with_lookup(
+    /// As [`Settings::from_environment`], with the callees' addresses from elsewhere.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_lookup(
         arguments: Arguments,
         lookup: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Self, SettingsError> {

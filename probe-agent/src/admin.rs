@@ -36,7 +36,9 @@ pub struct Admin {
 
 /// Takes the port, before anything else is started.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError { address, source })
 }
 
 /// Serves for ever.
@@ -49,7 +51,10 @@ fn router(admin: Admin) -> Router {
         // The process ends when its measuring thread does, so answering at all is being alive.
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
-        .route("/metrics", get(|State(admin): State<Admin>| async move { admin.metrics.render() }))
+        .route(
+            "/metrics",
+            get(|State(admin): State<Admin>| async move { admin.metrics.render() }),
+        )
         .with_state(admin)
 }
 
@@ -57,6 +62,9 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
     if *admin.link.borrow() != Link::NeverUp {
         (StatusCode::OK, "ready\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no scaler has sent a configuration yet\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no scaler has sent a configuration yet\n",
+        )
     }
 }

@@ -101,7 +101,11 @@ pub fn membership(path: &str) -> Option<Membership<'_>> {
     let components = Components::of(path);
     (0..components.len()).rev().find_map(|index| {
         let (pod, container, last) = container_at(&components, index)?;
-        Some(Membership { pod, container, root: components.prefix(path, last) })
+        Some(Membership {
+            pod,
+            container,
+            root: components.prefix(path, last),
+        })
     })
 }
 
@@ -115,8 +119,9 @@ fn container_at(components: &Components<'_>, index: usize) -> Option<(PodUid, Co
         let container = ContainerId::parse(id)?;
         return (!names::is_monitor(runtime)).then_some((pod, container, index));
     }
-    let pod = names::pod_of_slice(component)
-        .or_else(|| names::pod_of_directory(component).filter(|_| components.is_below_kubepods(index)))?;
+    let pod = names::pod_of_slice(component).or_else(|| {
+        names::pod_of_directory(component).filter(|_| components.is_below_kubepods(index))
+    })?;
     let container = names::container(components.get(index + 1)?)?;
     Some((pod, container, index + 1))
 }

@@ -57,7 +57,12 @@ struct RunArgs {
     #[arg(long, env = "VIPERSCALE_INTERVAL", default_value = "1s", value_parser = interval)]
     interval: Duration,
     /// Where /live, /ready and /metrics are served.
-    #[arg(long, value_name = "IP:PORT", env = "VIPERSCALE_ADMIN_ADDRESS", default_value = "127.0.0.1:9101")]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        env = "VIPERSCALE_ADMIN_ADDRESS",
+        default_value = "127.0.0.1:9101"
+    )]
     admin_address: SocketAddr,
     #[command(flatten)]
     cgroup_root: CgroupRoot,
@@ -74,7 +79,12 @@ struct RunArgs {
     #[arg(long, env = "VIPERSCALE_GRACE", default_value = "60s", value_parser = humantime::parse_duration)]
     grace: Duration,
     /// Reports kept while no scaler is reachable; when full, the oldest is dropped and counted.
-    #[arg(long, value_name = "REPORTS", env = "VIPERSCALE_QUEUE", default_value = "30")]
+    #[arg(
+        long,
+        value_name = "REPORTS",
+        env = "VIPERSCALE_QUEUE",
+        default_value = "30"
+    )]
     queue: NonZeroUsize,
 }
 
@@ -112,7 +122,11 @@ fn interval(text: &str) -> Result<Duration, String> {
     if allowed.contains(&interval) {
         Ok(interval)
     } else {
-        Err(format!("expected {:?} to {:?}", allowed.start(), allowed.end()))
+        Err(format!(
+            "expected {:?} to {:?}",
+            allowed.start(),
+            allowed.end()
+        ))
     }
 }
 
@@ -124,7 +138,10 @@ pub fn main() -> ExitCode {
         Command::Check(_) | Command::Top(_) => "warn",
     });
     // One thread is enough: everything that takes time happens on the measuring thread.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("cannot start the runtime")),
     };
@@ -147,7 +164,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 fn log_to_stderr(default: &str) {

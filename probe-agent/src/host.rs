@@ -79,15 +79,21 @@ impl Privileges {
 
     /// The capabilities that are absent, by name.
     pub fn missing(self) -> Vec<&'static str> {
-        [(self.bpf, "CAP_BPF"), (self.perfmon, "CAP_PERFMON"), (self.net_admin, "CAP_NET_ADMIN")]
-            .into_iter()
-            .filter_map(|(present, name)| (!present).then_some(name))
-            .collect()
+        [
+            (self.bpf, "CAP_BPF"),
+            (self.perfmon, "CAP_PERFMON"),
+            (self.net_admin, "CAP_NET_ADMIN"),
+        ]
+        .into_iter()
+        .filter_map(|(present, name)| (!present).then_some(name))
+        .collect()
     }
 }
 
 fn first_line(path: &str) -> String {
-    fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
+    fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -99,7 +105,10 @@ mod tests {
         let tracing = Privileges::from_effective(1 << 38 | 1 << 39);
         assert!(tracing.suffice());
         assert_eq!(tracing.missing(), ["CAP_NET_ADMIN"]);
-        assert!(Privileges::from_effective(1 << 21).suffice(), "CAP_SYS_ADMIN implies both");
+        assert!(
+            Privileges::from_effective(1 << 21).suffice(),
+            "CAP_SYS_ADMIN implies both"
+        );
         assert_eq!(Privileges::default().missing().len(), 3);
     }
 

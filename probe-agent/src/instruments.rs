@@ -28,20 +28,51 @@ const SUPPORT: &str = "viperscale_agent_metric_support";
 /// Registers every metric with its help text, so that all are there from the first scrape.
 pub fn describe() {
     describe_gauge!(CONTAINERS, "Containers that are being measured.");
-    describe_gauge!(MISSING, "Targets that the scaler asked for and that cannot be measured.");
-    describe_gauge!(ATTACHED, "eBPF programs attached; 0 while there is nothing to measure.");
-    describe_gauge!(REVISION, "Revision of the configuration in force; 0 without one.");
-    describe_gauge!(SAMPLE_SECONDS, "What the last reading of the kernel's cells took, in seconds.");
+    describe_gauge!(
+        MISSING,
+        "Targets that the scaler asked for and that cannot be measured."
+    );
+    describe_gauge!(
+        ATTACHED,
+        "eBPF programs attached; 0 while there is nothing to measure."
+    );
+    describe_gauge!(
+        REVISION,
+        "Revision of the configuration in force; 0 without one."
+    );
+    describe_gauge!(
+        SAMPLE_SECONDS,
+        "What the last reading of the kernel's cells took, in seconds."
+    );
     describe_counter!(INTERVALS, "Intervals measured.");
-    describe_counter!(SKIPPED, "Intervals merged into the next one, because the agent was late.");
+    describe_counter!(
+        SKIPPED,
+        "Intervals merged into the next one, because the agent was late."
+    );
     describe_counter!(SCANS, "Scans of the cgroup tree.");
-    describe_gauge!(CONNECTED, "1 while a scaler's configuration is streamed, else 0.");
+    describe_gauge!(
+        CONNECTED,
+        "1 while a scaler's configuration is streamed, else 0."
+    );
     describe_counter!(CONNECTS, "Streams that a scaler answered.");
-    describe_counter!(FAILURES, "Attempts to connect that failed, and streams that ended.");
+    describe_counter!(
+        FAILURES,
+        "Attempts to connect that failed, and streams that ended."
+    );
     describe_counter!(SENT, "Reports handed to a stream.");
     describe_counter!(DROPPED, "Reports thrown away because the queue was full.");
-    describe_gauge!(SUPPORT, "1 for the kind of support that each metric has on this kernel.");
-    for name in [CONTAINERS, MISSING, ATTACHED, REVISION, SAMPLE_SECONDS, CONNECTED] {
+    describe_gauge!(
+        SUPPORT,
+        "1 for the kind of support that each metric has on this kernel."
+    );
+    for name in [
+        CONTAINERS,
+        MISSING,
+        ATTACHED,
+        REVISION,
+        SAMPLE_SECONDS,
+        CONNECTED,
+    ] {
         gauge!(name).set(0.0);
     }
     for name in [INTERVALS, SKIPPED, SCANS, CONNECTS, FAILURES, SENT, DROPPED] {

@@ -56,7 +56,11 @@ pub fn metric_name(metric: Metric) -> String {
     let mut name = String::new();
     for word in metric.as_str_name().split('_').skip(1) {
         let (first, rest) = word.split_at(word.len().min(1));
-        name.push_str(&if name.is_empty() { first.to_lowercase() } else { first.to_owned() });
+        name.push_str(&if name.is_empty() {
+            first.to_lowercase()
+        } else {
+            first.to_owned()
+        });
         name.push_str(&rest.to_lowercase());
     }
     name
@@ -69,7 +73,10 @@ mod tests {
     #[test]
     fn metrics_are_named_as_in_policies() {
         assert_eq!(metric_name(Metric::RunqLatency), "runqLatency");
-        assert_eq!(metric_name(Metric::TcpSynackRetransmits), "tcpSynackRetransmits");
+        assert_eq!(
+            metric_name(Metric::TcpSynackRetransmits),
+            "tcpSynackRetransmits"
+        );
         assert_eq!(metric_name(Metric::OnCpuTime), "onCpuTime");
     }
 }

@@ -62,29 +62,37 @@ pub fn spawn(
 ) -> io::Result<Handle> {
     let (alive, ended) = oneshot::channel();
     let taken = Arc::clone(&orders);
-    let thread = thread::Builder::new().name("measuring".into()).spawn(move || {
-        // Dropped when the thread ends, even by a panic.
-        let _alive = alive;
-        let orders = taken;
-        let nudged = Arc::clone(&orders);
-        let watcher = Watcher::start(move || nudged.rescan())
-            .inspect_err(|error| tracing::warn!(%error, "new containers are found by scans only"))
-            .ok();
-        let now = Instant::now();
-        let measuring = Measuring {
-            monitor,
-            watcher,
-            sink,
-            ticks: None,
-            next_plan: None,
-            scanned_at: now,
-            scan_at: now,
-            unsettled: false,
-            watch_complaint: None,
-        };
-        measuring.run(&orders);
-    })?;
-    Ok(Handle { orders, thread, ended })
+    let thread = thread::Builder::new()
+        .name("measuring".into())
+        .spawn(move || {
+            // Dropped when the thread ends, even by a panic.
+            let _alive = alive;
+            let orders = taken;
+            let nudged = Arc::clone(&orders);
+            let watcher = Watcher::start(move || nudged.rescan())
+                .inspect_err(
+                    |error| tracing::warn!(%error, "new containers are found by scans only"),
+                )
+                .ok();
+            let now = Instant::now();
+            let measuring = Measuring {
+                monitor,
+                watcher,
+                sink,
+                ticks: None,
+                next_plan: None,
+                scanned_at: now,
+                scan_at: now,
+                unsettled: false,
+                watch_complaint: None,
+            };
+            measuring.run(&orders);
+        })?;
+    Ok(Handle {
+        orders,
+        thread,
+        ended,
+    })
 }
 
 struct Measuring<Sink> {
@@ -139,11 +147,16 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
         self.follow(plan);
         let now = Instant::now();
         self.monitor.restart_interval(now);
-        self.ticks = self.ticks.map(|ticks| Ticks::starting(now, ticks.interval()));
+        self.ticks = self
+            .ticks
+            .map(|ticks| Ticks::starting(now, ticks.interval()));
     }
 
     fn follow(&mut self, plan: Plan) {
-        if self.ticks.is_none_or(|ticks| ticks.interval() != plan.interval) {
+        if self
+            .ticks
+            .is_none_or(|ticks| ticks.interval() != plan.interval)
+        {
             self.ticks = Some(Ticks::starting(Instant::now(), plan.interval));
         }
         self.log_rejections(&plan);
@@ -174,7 +187,9 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
     }
 
     fn tick_if_due(&mut self, now: Instant) {
-        let Some(ticks) = self.ticks.as_mut().filter(|ticks| ticks.is_due(now)) else { return };
+        let Some(ticks) = self.ticks.as_mut().filter(|ticks| ticks.is_due(now)) else {
+            return;
+        };
         let skipped = ticks.advance(now);
         let interval = self.monitor.sample(now);
         if std::mem::take(&mut self.unsettled) {
@@ -192,9 +207,13 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
         self.scanned_at = Instant::now();
         self.scan_at = self.scanned_at + SCAN_EVERY;
         instruments::scanned();
-        let Some(watcher) = &mut self.watcher else { return };
-        let complaint =
-            watcher.watch(&self.monitor.nurseries()).err().map(|error| error.to_string());
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let complaint = watcher
+            .watch(&self.monitor.nurseries())
+            .err()
+            .map(|error| error.to_string());
         if complaint != self.watch_complaint {
             if let Some(error) = &complaint {
                 tracing::warn!(error, "some new containers are found by scans only");
@@ -204,7 +223,9 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
     }
 
     fn log_rejections(&self, plan: &Plan) {
-        let Selection::Targets(targets) = &plan.selection else { return };
+        let Selection::Targets(targets) = &plan.selection else {
+            return;
+        };
         for target in targets.iter().filter(|target| !target.rejected.is_empty()) {
             tracing::warn!(
                 pod_uid = target.pod_uid,

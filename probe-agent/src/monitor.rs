@@ -192,7 +192,11 @@ impl Monitor {
     /// Ends measuring what is gone or no longer wanted. Call it after the interval was sampled.
     pub fn settle(&mut self) {
         let wish = self.wish();
-        let kept: Vec<&str> = wish.wanted.iter().map(|wanted| wanted.label.path.as_str()).collect();
+        let kept: Vec<&str> = wish
+            .wanted
+            .iter()
+            .map(|wanted| wanted.label.path.as_str())
+            .collect();
         let kernel = &mut self.kernel;
         self.tracked.retain(|path, tracked| {
             let keep = kept.contains(&path.as_str());
@@ -207,13 +211,22 @@ impl Monitor {
     pub fn sample(&mut self, now: Instant) -> Interval {
         let mut missing = self.missing.clone();
         let mut measured = Vec::with_capacity(self.tracked.len());
-        match if self.tracked.is_empty() { Ok(BTreeMap::new()) } else { self.kernel.read() } {
+        match if self.tracked.is_empty() {
+            Ok(BTreeMap::new())
+        } else {
+            self.kernel.read()
+        } {
             Ok(readings) => {
                 for tracked in self.tracked.values_mut() {
-                    let Some(reading) = readings.get(&tracked.slot) else { continue };
+                    let Some(reading) = readings.get(&tracked.slot) else {
+                        continue;
+                    };
                     let throttling = tracked.cpu_stat.read(&mut self.scratch).unwrap_or_default();
                     let sample = tracked.series.advance(reading, throttling);
-                    measured.push(Measured { label: Arc::clone(&tracked.label), sample });
+                    measured.push(Measured {
+                        label: Arc::clone(&tracked.label),
+                        sample,
+                    });
                 }
             }
             Err(error) => {
@@ -289,7 +302,11 @@ impl Monitor {
     }
 
     fn scan(&mut self) {
-        match self.hierarchies.mount_of(self.tree).map(|mount| containers::scan(mount, self.limits)) {
+        match self
+            .hierarchies
+            .mount_of(self.tree)
+            .map(|mount| containers::scan(mount, self.limits))
+        {
             Some(Ok(inventory)) => {
                 if inventory.truncated && !self.inventory.truncated {
                     tracing::warn!(limits = ?self.limits, "too many cgroups: some are not looked at");
@@ -307,7 +324,9 @@ impl Monitor {
     /// On a hybrid host without containers the choice of tree was a guess; when the first ones show
     /// up in the other tree, move there.
     fn reconsider_tree(&mut self) {
-        let Ok(tree) = containers::choose_tree(&self.hierarchies, self.limits) else { return };
+        let Ok(tree) = containers::choose_tree(&self.hierarchies, self.limits) else {
+            return;
+        };
         if tree == self.tree {
             return;
         }
@@ -323,7 +342,10 @@ impl Monitor {
     }
 
     fn absolute(&self, path: &Path) -> PathBuf {
-        let mount = self.hierarchies.mount_of(self.tree).unwrap_or(Path::new("/"));
+        let mount = self
+            .hierarchies
+            .mount_of(self.tree)
+            .unwrap_or(Path::new("/"));
         mount.join(path.strip_prefix("/").unwrap_or(path))
     }
 }

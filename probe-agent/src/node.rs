@@ -46,11 +46,7 @@ impl NodeTotals {
 
 /// `user` and `nice` already contain guest time.
 fn busy_ticks(total: &CpuTime) -> u64 {
-    total.user
-        + total.nice
-        + total.system
-        + total.irq.unwrap_or(0)
-        + total.softirq.unwrap_or(0)
+    total.user + total.nice + total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0)
 }
 
 fn nanoseconds(ticks: u64) -> u64 {
@@ -70,9 +66,27 @@ mod tests {
 
     #[test]
     fn a_cpu_that_went_offline_is_no_negative_work() {
-        let earlier = NodeTotals { cpus: 2, busy_ns: 500, stolen_ns: 5, cpu_pressure_ns: 9 };
-        let later = NodeTotals { cpus: 1, busy_ns: 300, stolen_ns: 6, cpu_pressure_ns: 10 };
+        let earlier = NodeTotals {
+            cpus: 2,
+            busy_ns: 500,
+            stolen_ns: 5,
+            cpu_pressure_ns: 9,
+        };
+        let later = NodeTotals {
+            cpus: 1,
+            busy_ns: 300,
+            stolen_ns: 6,
+            cpu_pressure_ns: 10,
+        };
         let change = later.since(earlier);
-        assert_eq!(change, NodeTotals { cpus: 1, busy_ns: 0, stolen_ns: 1, cpu_pressure_ns: 1 });
+        assert_eq!(
+            change,
+            NodeTotals {
+                cpus: 1,
+                busy_ns: 0,
+                stolen_ns: 1,
+                cpu_pressure_ns: 1
+            }
+        );
     }
 }

@@ -53,8 +53,10 @@ impl Orders {
         while pending.is_empty() {
             match deadline {
                 None => {
-                    pending =
-                        self.posted.wait(pending).unwrap_or_else(PoisonError::into_inner);
+                    pending = self
+                        .posted
+                        .wait(pending)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
@@ -95,7 +97,11 @@ mod tests {
     use crate::plan::{DEFAULT_INTERVAL, Selection};
 
     fn plan(revision: u64) -> Plan {
-        Plan { revision, interval: DEFAULT_INTERVAL, selection: Selection::NOTHING }
+        Plan {
+            revision,
+            interval: DEFAULT_INTERVAL,
+            selection: Selection::NOTHING,
+        }
     }
 
     #[test]
@@ -107,7 +113,10 @@ mod tests {
         let taken = orders.take(None);
         assert!(taken.rescan && !taken.stop);
         assert_eq!(taken.plan.flatten().expect("a plan").revision, 2);
-        assert!(orders.take(Some(Instant::now())).plan.is_none(), "taken once");
+        assert!(
+            orders.take(Some(Instant::now())).plan.is_none(),
+            "taken once"
+        );
     }
 
     #[test]

@@ -75,7 +75,11 @@ impl Plan {
             ns => Duration::from_nanos(ns).min(LONGEST_INTERVAL),
         };
         let targets = message.targets.into_iter().map(Target::from).collect();
-        Self { revision: message.revision, interval, selection: Selection::Targets(targets) }
+        Self {
+            revision: message.revision,
+            interval,
+            selection: Selection::Targets(targets),
+        }
     }
 }
 
@@ -105,11 +109,17 @@ impl From<v1::Target> for Target {
 }
 
 fn add_setting(settings: &mut Settings, setting: v1::MetricSetting) -> Result<(), String> {
-    let metric = Metric::try_from(setting.metric)
-        .map_err(|_| format!("metric {} is unknown to this agent; upgrade it", setting.metric))?;
+    let metric = Metric::try_from(setting.metric).map_err(|_| {
+        format!(
+            "metric {} is unknown to this agent; upgrade it",
+            setting.metric
+        )
+    })?;
     let rate = SamplingRate::try_new(setting.sampling)
         .map_err(|error| format!("{}: {error}", crate::metric_name(metric)))?;
-    settings.set(metric, rate).map_err(|error| error.to_string())
+    settings
+        .set(metric, rate)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -125,7 +135,11 @@ mod tests {
             .iter()
             .map(|&(metric, sampling)| v1::MetricSetting { metric, sampling })
             .collect();
-        let message = v1::Target { container_id: container_id.into(), metrics, ..v1::Target::default() };
+        let message = v1::Target {
+            container_id: container_id.into(),
+            metrics,
+            ..v1::Target::default()
+        };
         message.into()
     }
 
@@ -150,7 +164,12 @@ mod tests {
                 (999, 1.0),
             ],
         );
-        assert!(target.container.expect_err("a scheme").contains("without its scheme"));
+        assert!(
+            target
+                .container
+                .expect_err("a scheme")
+                .contains("without its scheme")
+        );
         assert_eq!(target.settings.iter().count(), 1);
         assert_eq!(target.rejected.len(), 4, "{:?}", target.rejected);
     }
@@ -158,7 +177,10 @@ mod tests {
     #[test]
     fn intervals_have_a_default_and_a_limit() {
         let plan = |interval_ns| {
-            let message = v1::Configuration { interval_ns, ..v1::Configuration::default() };
+            let message = v1::Configuration {
+                interval_ns,
+                ..v1::Configuration::default()
+            };
             Plan::from_configuration(message, DEFAULT_INTERVAL).interval
         };
         assert_eq!(plan(0), DEFAULT_INTERVAL);

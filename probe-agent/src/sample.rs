@@ -29,7 +29,10 @@ impl Series {
     /// A series of a container whose throttling counters, which run since its cgroup was made, stand
     /// at `throttling` now.
     pub fn starting(throttling: Throttling) -> Self {
-        Self { last: Reading::default(), throttling }
+        Self {
+            last: Reading::default(),
+            throttling,
+        }
     }
 
     /// What happened since the last call (or the start), given the totals of now.
@@ -60,15 +63,24 @@ impl Series {
                 sample
             })
             .collect();
-        Sample { metrics, scheduling }
+        Sample {
+            metrics,
+            scheduling,
+        }
     }
 }
 
-fn scheduling_since(later: Scheduling, earlier: Scheduling, throttled: Throttling) -> v1::Scheduling {
+fn scheduling_since(
+    later: Scheduling,
+    earlier: Scheduling,
+    throttled: Throttling,
+) -> v1::Scheduling {
     v1::Scheduling {
         on_cpu_ns: later.on_cpu_ns.saturating_sub(earlier.on_cpu_ns),
         wait_ns: later.wait_ns.saturating_sub(earlier.wait_ns),
-        voluntary_switches: later.voluntary_switches.saturating_sub(earlier.voluntary_switches),
+        voluntary_switches: later
+            .voluntary_switches
+            .saturating_sub(earlier.voluntary_switches),
         involuntary_switches: later
             .involuntary_switches
             .saturating_sub(earlier.involuntary_switches),
@@ -88,7 +100,13 @@ fn buckets_since(later: &Totals, earlier: &Totals) -> Vec<u64> {
         .enumerate()
         .rposition(|bucket| change(bucket) > 0)
         .map_or(0, |last| last + 1);
-    later.log2_buckets.iter().enumerate().take(used).map(change).collect()
+    later
+        .log2_buckets
+        .iter()
+        .enumerate()
+        .take(used)
+        .map(change)
+        .collect()
 }
 
 /// The value below which the share `quantile` of the events lies, interpolated inside its bucket

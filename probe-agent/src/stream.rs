@@ -115,11 +115,7 @@ fn log_end(end: &SessionEnd, answered: bool, retry_in: Duration) {
 }
 
 /// Detaches everything each time no scaler was followed for `grace`. Never ends.
-async fn release_when_lost(
-    link: &mut watch::Receiver<Link>,
-    grace: Duration,
-    orders: &Orders,
-) {
+async fn release_when_lost(link: &mut watch::Receiver<Link>, grace: Duration, orders: &Orders) {
     loop {
         // The sender lives as long as `run`, which polls this.
         let _ = link.wait_for(|link| *link == Link::Lost).await;
@@ -142,14 +138,21 @@ mod tests {
     fn delays_start_small_and_stay_bounded() {
         let delays: Vec<Duration> = backoff().take(50).collect();
         let (least, most) = (Duration::from_millis(200), Duration::from_secs(10));
-        assert!(delays.iter().all(|delay| (least..=most).contains(delay)), "{delays:?}");
+        assert!(
+            delays.iter().all(|delay| (least..=most).contains(delay)),
+            "{delays:?}"
+        );
         assert!(delays[0] < Duration::from_millis(400));
-        assert!(delays[49] >= Duration::from_secs(5), "they grow to the limit");
+        assert!(
+            delays[49] >= Duration::from_secs(5),
+            "they grow to the limit"
+        );
     }
 
     #[test]
     fn delays_of_two_agents_differ() {
-        let (one, other): (Vec<_>, Vec<_>) = (backoff().take(5).collect(), backoff().take(5).collect());
+        let (one, other): (Vec<_>, Vec<_>) =
+            (backoff().take(5).collect(), backoff().take(5).collect());
         assert_ne!(one, other);
     }
 

@@ -29,7 +29,10 @@ impl CpuStat {
     /// The file of the container at `path` (relative, as the scan found it) in the tree that
     /// enforces quotas, mounted at `mount`.
     pub fn of(tree: Tree, mount: &Path, path: &str) -> Self {
-        Self { path: mount.join(path.trim_start_matches('/')).join("cpu.stat"), tree }
+        Self {
+            path: mount.join(path.trim_start_matches('/')).join("cpu.stat"),
+            tree,
+        }
     }
 
     /// Reads the totals, using `buffer` as scratch space. An absent file is zero throttling: the
@@ -49,7 +52,9 @@ impl CpuStat {
 pub fn parse(tree: Tree, text: &str) -> Throttling {
     let mut totals = Throttling::default();
     for (key, value) in text.lines().filter_map(|line| line.split_once(' ')) {
-        let Ok(value) = value.trim().parse::<u64>() else { continue };
+        let Ok(value) = value.trim().parse::<u64>() else {
+            continue;
+        };
         match (tree, key) {
             (_, "nr_periods") => totals.periods = value,
             (_, "nr_throttled") => totals.throttled_periods = value,
@@ -72,7 +77,9 @@ impl Throttling {
     pub fn since(self, earlier: Self) -> Self {
         Self {
             periods: self.periods.saturating_sub(earlier.periods),
-            throttled_periods: self.throttled_periods.saturating_sub(earlier.throttled_periods),
+            throttled_periods: self
+                .throttled_periods
+                .saturating_sub(earlier.throttled_periods),
             throttled_ns: self.throttled_ns.saturating_sub(earlier.throttled_ns),
         }
     }
@@ -86,8 +93,11 @@ mod tests {
     fn both_versions_read_as_nanoseconds() {
         let v1 = "nr_periods 40\nnr_throttled 30\nthrottled_time 2000000000\nnr_bursts 0\n";
         let v2 = "usage_usec 9\nnr_periods 40\nnr_throttled 30\nthrottled_usec 2000000\n";
-        let expected =
-            Throttling { periods: 40, throttled_periods: 30, throttled_ns: 2_000_000_000 };
+        let expected = Throttling {
+            periods: 40,
+            throttled_periods: 30,
+            throttled_ns: 2_000_000_000,
+        };
         assert_eq!(parse(Tree::V1Cpu, v1), expected);
         assert_eq!(parse(Tree::V2, v2), expected);
     }
@@ -102,14 +112,32 @@ mod tests {
     #[test]
     fn a_container_without_the_file_is_not_throttled() {
         let stat = CpuStat::of(Tree::V2, Path::new("/nowhere"), "/kubepods/pod/x");
-        assert_eq!(stat.read(&mut String::new()).expect("absent"), Throttling::default());
+        assert_eq!(
+            stat.read(&mut String::new()).expect("absent"),
+            Throttling::default()
+        );
     }
 
     #[test]
     fn a_counter_that_went_back_counts_nothing() {
-        let earlier = Throttling { periods: 10, throttled_periods: 5, throttled_ns: 100 };
-        let later = Throttling { periods: 12, throttled_periods: 1, throttled_ns: 50 };
+        let earlier = Throttling {
+            periods: 10,
+            throttled_periods: 5,
+            throttled_ns: 100,
+        };
+        let later = Throttling {
+            periods: 12,
+            throttled_periods: 1,
+            throttled_ns: 50,
+        };
         let change = later.since(earlier);
-        assert_eq!((change.periods, change.throttled_periods, change.throttled_ns), (2, 0, 0));
+        assert_eq!(
+            (
+                change.periods,
+                change.throttled_periods,
+                change.throttled_ns
+            ),
+            (2, 0, 0)
+        );
     }
 }

@@ -20,7 +20,10 @@ impl Ticks {
     /// [`Ticks::SHORTEST`] are lengthened to it.
     pub fn starting(now: Instant, interval: Duration) -> Self {
         let interval = interval.max(Self::SHORTEST);
-        Self { interval, next: now + interval }
+        Self {
+            interval,
+            next: now + interval,
+        }
     }
 
     /// The distance of two ticks.
@@ -77,7 +80,10 @@ mod tests {
     #[test]
     fn an_interval_of_zero_does_not_spin() {
         let start = Instant::now();
-        assert_eq!(Ticks::starting(start, Duration::ZERO).interval(), Ticks::SHORTEST);
+        assert_eq!(
+            Ticks::starting(start, Duration::ZERO).interval(),
+            Ticks::SHORTEST
+        );
     }
 
     proptest! {

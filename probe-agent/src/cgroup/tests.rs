@@ -68,7 +68,10 @@ fn static_pods_have_uids_without_dashes() {
         "/kubepods/burstable/pod<static>/<id>",
     ] {
         let path = path(pattern);
-        assert_eq!(membership(&path).expect("a container").pod.as_str(), STATIC_UID);
+        assert_eq!(
+            membership(&path).expect("a container").pod.as_str(),
+            STATIC_UID
+        );
     }
 }
 
@@ -78,14 +81,26 @@ fn descendants_belong_to_the_container_above_them() {
     for below in ["/container", "/init.scope", "/system.slice/nginx.service"] {
         let path = format!("{root}{below}");
         let found = membership(&path).expect("a descendant");
-        assert_eq!((found.container.as_str(), found.root), (ID, root.as_str()), "{path}");
+        assert_eq!(
+            (found.container.as_str(), found.root),
+            (ID, root.as_str()),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn a_nested_node_keeps_the_outer_container_apart_from_the_inner() {
-    let inner = path("/kubepods/podffffffff-0000-4000-8000-000000000000/<other>/kubelet/kubepods/burstable/pod<uid>/<id>");
-    assert_eq!(membership(&inner).expect("the inner container").container.as_str(), ID);
+    let inner = path(
+        "/kubepods/podffffffff-0000-4000-8000-000000000000/<other>/kubelet/kubepods/burstable/pod<uid>/<id>",
+    );
+    assert_eq!(
+        membership(&inner)
+            .expect("the inner container")
+            .container
+            .as_str(),
+        ID
+    );
 
     let outer = path("/kubepods/pod<uid>/<other>/kubelet/kubepods/burstable");
     let found = membership(&outer).expect("the outer container");

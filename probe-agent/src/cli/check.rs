@@ -15,7 +15,11 @@ use crate::metric_name;
 use crate::monitor::Monitor;
 
 /// What this version implements, and so what a fit machine must be able to measure.
-const REQUIRED: [Metric; 3] = [Metric::RunqLatency, Metric::UserPageFaults, Metric::SentBytes];
+const REQUIRED: [Metric; 3] = [
+    Metric::RunqLatency,
+    Metric::UserPageFaults,
+    Metric::SentBytes,
+];
 
 /// The findings, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -49,7 +53,11 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode> {
     } else {
         findings.print(&mut out)?;
     }
-    Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if findings.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 impl Findings {
@@ -74,11 +82,13 @@ impl Findings {
                 None => Row::new(metric, support),
             })
             .collect();
-        let lacking = REQUIRED.into_iter().filter(|&metric| !support.get(metric).is_measured());
+        let lacking = REQUIRED
+            .into_iter()
+            .filter(|&metric| !support.get(metric).is_measured());
         if problems.is_empty() {
-            problems.extend(
-                lacking.map(|metric| format!("{}: {}", metric_name(metric), support.get(metric).detail())),
-            );
+            problems.extend(lacking.map(|metric| {
+                format!("{}: {}", metric_name(metric), support.get(metric).detail())
+            }));
         }
         Self {
             ok: problems.is_empty(),
@@ -97,13 +107,19 @@ impl Findings {
             [] => "sufficient".to_owned(),
             missing => format!("without {}", missing.join(", ")),
         };
-        writeln!(out, "kernel      {}, {} CPUs", self.kernel_release, self.cpus)?;
+        writeln!(
+            out,
+            "kernel      {}, {} CPUs",
+            self.kernel_release, self.cpus
+        )?;
         writeln!(out, "BTF         {}", if self.btf { BTF } else { "none" })?;
         writeln!(out, "cgroups     {}", self.cgroups)?;
         writeln!(out, "privileges  {privileges}")?;
         writeln!(out)?;
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table
+            .load_preset(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["METRIC", "SUPPORT", "DETAIL"]);
         for row in &self.metrics {
             table.add_row([row.metric.as_str(), row.support, row.detail.as_str()]);
@@ -127,6 +143,10 @@ impl Row {
             Support::Degraded(_) => "degraded",
             Support::Unsupported(_) => "unsupported",
         };
-        Self { metric: metric_name(metric), support: kind, detail: support.detail().to_owned() }
+        Self {
+            metric: metric_name(metric),
+            support: kind,
+            detail: support.detail().to_owned(),
+        }
     }
 }

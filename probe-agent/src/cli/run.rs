@@ -19,10 +19,19 @@ use crate::{instruments, measuring, report};
 /// Everything that can be refused is tried before anything is started, so that a failure leaves
 /// nothing behind.
 pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
-    anyhow::ensure!(!args.node_name.is_empty(), "--node-name is empty; give the Node's name");
-    let tls = TlsFiles { ca: args.tls_ca, certificate: args.tls_cert, key: args.tls_key };
+    anyhow::ensure!(
+        !args.node_name.is_empty(),
+        "--node-name is empty; give the Node's name"
+    );
+    let tls = TlsFiles {
+        ca: args.tls_ca,
+        certificate: args.tls_cert,
+        key: args.tls_key,
+    };
     let endpoint = stream::endpoint(&args.scaler, &tls)?;
-    let metrics = PrometheusBuilder::new().install_recorder().context("cannot record metrics")?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("cannot record metrics")?;
     instruments::describe();
     let listener = admin::bind(args.admin_address).await?;
     let mut shutdown = Shutdown::catch().context("cannot catch signals")?;
@@ -32,11 +41,15 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
     instruments::support(monitor.kernel().support());
     let hello = report::hello(&args.node_name, &Host::read(), monitor.kernel().support());
 
-    let (reports, orders) = (Arc::new(Queue::bounded(args.queue)), Arc::new(Orders::default()));
+    let (reports, orders) = (
+        Arc::new(Queue::bounded(args.queue)),
+        Arc::new(Orders::default()),
+    );
     let sink = Arc::clone(&reports);
-    let mut thread =
-        measuring::spawn(monitor, Arc::clone(&orders), move |interval| sink.push(interval))
-            .context("cannot start the measuring thread")?;
+    let mut thread = measuring::spawn(monitor, Arc::clone(&orders), move |interval| {
+        sink.push(interval)
+    })
+    .context("cannot start the measuring thread")?;
 
     let (link, linked) = watch::channel(Link::NeverUp);
     let stream = Stream {

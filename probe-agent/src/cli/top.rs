@@ -1,8 +1,8 @@
 //! `probe-agent top`.
 
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,8 +26,12 @@ use row::Row;
 use screen::Screen;
 
 /// What the table shows.
-const METRICS: [Metric; 4] =
-    [Metric::OnCpuTime, Metric::RunqLatency, Metric::UserPageFaults, Metric::SentBytes];
+const METRICS: [Metric; 4] = [
+    Metric::OnCpuTime,
+    Metric::RunqLatency,
+    Metric::UserPageFaults,
+    Metric::SentBytes,
+];
 
 /// A slow terminal sees the newest tables only.
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN;
@@ -37,7 +41,9 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
     let hierarchies = Hierarchies::detect(&args.cgroup_root.path)?;
     let mut settings = Settings::default();
     for metric in METRICS {
-        settings.set(metric, SamplingRate::ALL).context("the table's own metrics")?;
+        settings
+            .set(metric, SamplingRate::ALL)
+            .context("the table's own metrics")?;
     }
     let (tree, selection) = if args.cgroup.is_empty() {
         let tree = containers::choose_tree(&hierarchies, Limits::default())?;
@@ -47,9 +53,13 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
         (tree, Selection::Cgroups(paths, settings))
     };
     let named = matches!(selection, Selection::Cgroups(..));
-    let mount = hierarchies.mount_of(tree).unwrap_or(Path::new("/")).to_path_buf();
+    let mount = hierarchies
+        .mount_of(tree)
+        .unwrap_or(Path::new("/"))
+        .to_path_buf();
     let mut shutdown = Shutdown::catch().context("cannot catch signals")?;
-    let monitor = tokio::task::spawn_blocking(move || Monitor::open_tree(hierarchies, tree)).await??;
+    let monitor =
+        tokio::task::spawn_blocking(move || Monitor::open_tree(hierarchies, tree)).await??;
     for metric in METRICS {
         let support = monitor.kernel().support().get(metric);
         if !support.is_measured() {
@@ -59,10 +69,15 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
 
     let (intervals, orders) = (Arc::new(Queue::bounded(QUEUE)), Arc::new(Orders::default()));
     let sink = Arc::clone(&intervals);
-    let mut thread =
-        measuring::spawn(monitor, Arc::clone(&orders), move |interval| sink.push(interval))
-            .context("cannot start the measuring thread")?;
-    orders.follow(Plan { revision: 0, interval: args.interval, selection });
+    let mut thread = measuring::spawn(monitor, Arc::clone(&orders), move |interval| {
+        sink.push(interval)
+    })
+    .context("cannot start the measuring thread")?;
+    orders.follow(Plan {
+        revision: 0,
+        interval: args.interval,
+        selection,
+    });
 
     let mut screen = Screen::open(args.json, !args.once && io::stdout().is_terminal())?;
     let outcome = loop {
@@ -76,7 +91,11 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
         }
         if args.once {
             let empty = interval.containers.is_empty();
-            break Ok(if empty { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+            break Ok(if empty {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            });
         }
     };
     drop(screen);
@@ -94,20 +113,29 @@ fn rows(interval: &Interval, mount: &Path) -> Vec<Row> {
         .filter(|row| row.command != "pause")
         .collect();
     rows.sort_by(|one, other| {
-        other.on_cpu_percent.total_cmp(&one.on_cpu_percent).then_with(|| one.cgroup.cmp(&other.cgroup))
+        other
+            .on_cpu_percent
+            .total_cmp(&one.on_cpu_percent)
+            .then_with(|| one.cgroup.cmp(&other.cgroup))
     });
     rows
 }
 
 /// The tree that the named cgroups are in, and their paths relative to its mount.
 fn resolve(hierarchies: &Hierarchies, cgroups: &[PathBuf]) -> Result<(Tree, Vec<PathBuf>)> {
-    let relative: Vec<PathBuf> = cgroups.iter().map(|path| below_mount(hierarchies, path)).collect();
+    let relative: Vec<PathBuf> = cgroups
+        .iter()
+        .map(|path| below_mount(hierarchies, path))
+        .collect();
     let holds_all = |tree: Tree| {
-        hierarchies.mount_of(tree).is_some_and(|mount| {
-            relative.iter().all(|path| mount.join(path).is_dir())
-        })
+        hierarchies
+            .mount_of(tree)
+            .is_some_and(|mount| relative.iter().all(|path| mount.join(path).is_dir()))
     };
-    match [Tree::V2, Tree::V1Cpu].into_iter().find(|&tree| holds_all(tree)) {
+    match [Tree::V2, Tree::V1Cpu]
+        .into_iter()
+        .find(|&tree| holds_all(tree))
+    {
         Some(tree) => Ok((tree, relative)),
         None => {
             let mounts: Vec<_> = [Tree::V2, Tree::V1Cpu]
@@ -117,7 +145,11 @@ fn resolve(hierarchies: &Hierarchies, cgroups: &[PathBuf]) -> Result<(Tree, Vec<
                 .collect();
             anyhow::bail!(
                 "no cgroup tree has {}; look below {} or in /proc/PID/cgroup for the path",
-                cgroups.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and "),
+                cgroups
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(" and "),
                 mounts.join(" and "),
             )
         }
@@ -130,5 +162,8 @@ fn below_mount(hierarchies: &Hierarchies, path: &Path) -> PathBuf {
         .into_iter()
         .filter_map(|tree| hierarchies.mount_of(tree))
         .find_map(|mount| path.strip_prefix(mount).ok());
-    stripped.or_else(|| path.strip_prefix("/").ok()).unwrap_or(path).to_path_buf()
+    stripped
+        .or_else(|| path.strip_prefix("/").ok())
+        .unwrap_or(path)
+        .to_path_buf()
 }

@@ -20,7 +20,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cgroups: 20_000, depth: 24 }
+        Self {
+            cgroups: 20_000,
+            depth: 24,
+        }
     }
 }
 
@@ -38,12 +41,18 @@ pub struct ScanError {
 pub fn scan(mount: &Path, limits: Limits) -> Result<Inventory, ScanError> {
     let mut inventory = Inventory::default();
     let mut visited = 0;
-    let mut queue = vec![Cgroup { relative: String::new(), depth: 0 }];
+    let mut queue = vec![Cgroup {
+        relative: String::new(),
+        depth: 0,
+    }];
     while let Some(parent) = queue.pop() {
         let entries = match fs::read_dir(parent.absolute(mount)) {
             Ok(entries) => entries,
             Err(source) if parent.depth == 0 => {
-                return Err(ScanError { path: mount.to_path_buf(), source });
+                return Err(ScanError {
+                    path: mount.to_path_buf(),
+                    source,
+                });
             }
             Err(_vanished) => continue,
         };
@@ -56,9 +65,13 @@ pub fn scan(mount: &Path, limits: Limits) -> Result<Inventory, ScanError> {
                 inventory.truncated = true;
                 break;
             }
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let child =
-                Cgroup { relative: format!("{}/{name}", parent.relative), depth: parent.depth + 1 };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let child = Cgroup {
+                relative: format!("{}/{name}", parent.relative),
+                depth: parent.depth + 1,
+            };
             inventory.add(&child.relative, entry.ino());
             queue.push(child);
         }
@@ -84,14 +97,21 @@ pub fn choose_tree(hierarchies: &Hierarchies, limits: Limits) -> Result<Tree, Sc
     let version_1_only = hierarchies.mount_of(Tree::V1Cpu).is_some()
         && !holds_containers(Tree::V2)?
         && holds_containers(Tree::V1Cpu)?;
-    Ok(if version_1_only { Tree::V1Cpu } else { Tree::V2 })
+    Ok(if version_1_only {
+        Tree::V1Cpu
+    } else {
+        Tree::V2
+    })
 }
 
 /// The id of the cgroup at `path`: its inode number.
 pub fn cgroup_id(path: &Path) -> Result<u64, ScanError> {
     fs::metadata(path)
         .map(|metadata| metadata.ino())
-        .map_err(|source| ScanError { path: path.to_path_buf(), source })
+        .map_err(|source| ScanError {
+            path: path.to_path_buf(),
+            source,
+        })
 }
 
 /// The ids of the cgroup at `path` and of all its descendants, whatever their names.
@@ -99,7 +119,9 @@ pub fn subtree_ids(path: &Path, limits: Limits) -> Result<Vec<u64>, ScanError> {
     let mut ids = vec![cgroup_id(path)?];
     let mut queue = vec![path.to_path_buf()];
     while let Some(parent) = queue.pop() {
-        let Ok(entries) = fs::read_dir(&parent) else { continue };
+        let Ok(entries) = fs::read_dir(&parent) else {
+            continue;
+        };
         for entry in entries.flatten().filter(is_directory) {
             if ids.len() >= limits.cgroups {
                 return Ok(ids);
@@ -131,12 +153,17 @@ impl Cgroup {
 
 impl Inventory {
     fn add(&mut self, path: &str, id: u64) {
-        let Some(found) = cgroup::membership(path) else { return };
-        let container = self.containers.entry(found.container).or_insert_with(|| Container {
-            pod: found.pod,
-            path: found.root.to_owned(),
-            cgroups: Vec::new(),
-        });
+        let Some(found) = cgroup::membership(path) else {
+            return;
+        };
+        let container = self
+            .containers
+            .entry(found.container)
+            .or_insert_with(|| Container {
+                pod: found.pod,
+                path: found.root.to_owned(),
+                cgroups: Vec::new(),
+            });
         container.cgroups.push(id);
     }
 }
@@ -187,9 +214,15 @@ mod tests {
     fn new_cgroups_are_expected_where_containers_can_appear() {
         let container = format!("kubepods/burstable/pod{UID}/{ID}");
         let root = tree(&[&container, "system.slice/a.service/b"]);
-        let nurseries = scan(root.path(), Limits::default()).expect("readable").nurseries;
+        let nurseries = scan(root.path(), Limits::default())
+            .expect("readable")
+            .nurseries;
         for expected in ["", "kubepods", "kubepods/burstable", &container] {
-            let expected = if expected.is_empty() { root.path().into() } else { root.path().join(expected) };
+            let expected = if expected.is_empty() {
+                root.path().into()
+            } else {
+                root.path().join(expected)
+            };
             assert!(nurseries.contains(&expected), "{expected:?}");
         }
         assert!(!nurseries.contains(&root.path().join("system.slice/a.service")));
@@ -198,10 +231,26 @@ mod tests {
     #[test]
     fn limits_cut_the_walk_and_say_so() {
         let root = tree(&["a/b/c", "d"]);
-        for limits in [Limits { cgroups: 2, depth: 9 }, Limits { cgroups: 9, depth: 1 }] {
-            assert!(scan(root.path(), limits).expect("readable").truncated, "{limits:?}");
+        for limits in [
+            Limits {
+                cgroups: 2,
+                depth: 9,
+            },
+            Limits {
+                cgroups: 9,
+                depth: 1,
+            },
+        ] {
+            assert!(
+                scan(root.path(), limits).expect("readable").truncated,
+                "{limits:?}"
+            );
         }
-        assert!(!scan(root.path(), Limits::default()).expect("readable").truncated);
+        assert!(
+            !scan(root.path(), Limits::default())
+                .expect("readable")
+                .truncated
+        );
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub enum WatchError {
     #[error("cannot start inotify: {0}; raise fs.inotify.max_user_instances")]
     Start(#[source] io::Error),
     /// The limit on watches was reached after this many.
-    #[error("only {watched} of {wanted} cgroups are watched: {source}; raise fs.inotify.max_user_watches")]
+    #[error(
+        "only {watched} of {wanted} cgroups are watched: {source}; raise fs.inotify.max_user_watches"
+    )]
     Partial {
         /// Directories that are watched.
         watched: usize,
@@ -59,7 +61,10 @@ impl Watcher {
                 }
             })
             .map_err(WatchError::Start)?;
-        Ok(Self { watches, current: HashSet::new() })
+        Ok(Self {
+            watches,
+            current: HashSet::new(),
+        })
     }
 
     /// Watches exactly `directories` from now on. Vanished ones are passed over.
@@ -118,19 +123,31 @@ mod tests {
             std::fs::create_dir(directory).expect("a directory");
         }
         let (sender, nudges) = mpsc::channel();
-        let mut watcher = Watcher::start(move || sender.send(()).expect("listening")).expect("inotify");
+        let mut watcher =
+            Watcher::start(move || sender.send(()).expect("listening")).expect("inotify");
 
-        watcher.watch(std::slice::from_ref(&dropped)).expect("watched");
+        watcher
+            .watch(std::slice::from_ref(&dropped))
+            .expect("watched");
         std::fs::create_dir(dropped.join("child")).expect("a directory");
-        nudges.recv_timeout(DEADLINE).expect("a new directory nudges");
+        nudges
+            .recv_timeout(DEADLINE)
+            .expect("a new directory nudges");
 
-        watcher.watch(std::slice::from_ref(&watched)).expect("watched");
+        watcher
+            .watch(std::slice::from_ref(&watched))
+            .expect("watched");
         while nudges.try_recv().is_ok() {}
         // Events come in order: had the first one nudged, it would be in front of the second.
         std::fs::create_dir(dropped.join("ignored")).expect("a directory");
         std::fs::create_dir(watched.join("child")).expect("a directory");
-        nudges.recv_timeout(DEADLINE).expect("the watched directory nudges");
-        assert!(nudges.try_recv().is_err(), "the dropped directory is silent");
+        nudges
+            .recv_timeout(DEADLINE)
+            .expect("the watched directory nudges");
+        assert!(
+            nudges.try_recv().is_err(),
+            "the dropped directory is silent"
+        );
 
         std::fs::remove_dir(watched.join("child")).expect("removed");
         nudges.recv_timeout(DEADLINE).expect("a removal nudges");
@@ -139,6 +156,8 @@ mod tests {
     #[test]
     fn vanished_directories_are_passed_over() {
         let mut watcher = Watcher::start(|| {}).expect("inotify");
-        watcher.watch(&[PathBuf::from("/nowhere/at/all")]).expect("passed over");
+        watcher
+            .watch(&[PathBuf::from("/nowhere/at/all")])
+            .expect("passed over");
     }
 }

@@ -71,7 +71,10 @@ fn find<'inventory>(
         return Err(refusals.join("; "));
     }
     inventory.containers.get(id).ok_or_else(|| {
-        format!("no cgroup of container {} is on this node: not started yet, or ended", id.short())
+        format!(
+            "no cgroup of container {} is on this node: not started yet, or ended",
+            id.short()
+        )
     })
 }
 
@@ -86,7 +89,10 @@ pub(super) fn every_container(inventory: &Inventory, settings: &Settings) -> Wis
         settings: settings.clone(),
         cgroups: sorted(&container.cgroups),
     });
-    Wish { wanted: wanted.collect(), missing: Vec::new() }
+    Wish {
+        wanted: wanted.collect(),
+        missing: Vec::new(),
+    }
 }
 
 /// Named cgroups, each with everything below it as `ids_of` finds it.
@@ -97,7 +103,10 @@ pub(super) fn cgroups(
 ) -> Wish {
     let mut wish = Wish::default();
     for path in paths {
-        let label = Label { path: path.display().to_string(), ..Label::default() };
+        let label = Label {
+            path: path.display().to_string(),
+            ..Label::default()
+        };
         match ids_of(path) {
             Ok(ids) => wish.wanted.push(Wanted {
                 label,
@@ -136,7 +145,10 @@ mod tests {
             cgroups: vec![9, 7, 8],
         };
         let id = ContainerId::parse(ID).expect("an id");
-        Inventory { containers: [(id, container)].into(), ..Inventory::default() }
+        Inventory {
+            containers: [(id, container)].into(),
+            ..Inventory::default()
+        }
     }
 
     fn target(container_id: &str, metric: Metric) -> Target {
@@ -144,7 +156,10 @@ mod tests {
             pod_uid: "the API's UID".into(),
             container_name: "server".into(),
             container_id: container_id.into(),
-            metrics: vec![v1::MetricSetting { metric: metric.into(), sampling: 1.0 }],
+            metrics: vec![v1::MetricSetting {
+                metric: metric.into(),
+                sampling: 1.0,
+            }],
         })
     }
 

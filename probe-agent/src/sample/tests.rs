@@ -4,8 +4,16 @@ use super::*;
 use crate::kernel::Metric;
 
 fn reading(metric: Metric, count: u64, sum: u64, log2_buckets: &[u64]) -> Reading {
-    let totals = Totals { count, sum, log2_buckets: log2_buckets.to_vec(), sampling: 1.0 };
-    Reading { scheduling: None, metrics: [(metric, totals)].into() }
+    let totals = Totals {
+        count,
+        sum,
+        log2_buckets: log2_buckets.to_vec(),
+        sampling: 1.0,
+    };
+    Reading {
+        scheduling: None,
+        metrics: [(metric, totals)].into(),
+    }
 }
 
 fn advance(series: &mut Series, now: &Reading) -> v1::MetricSample {
@@ -17,18 +25,36 @@ fn advance(series: &mut Series, now: &Reading) -> v1::MetricSample {
 #[test]
 fn the_first_interval_counts_from_when_the_container_was_added() {
     let mut series = Series::default();
-    let first = advance(&mut series, &reading(Metric::RunqLatency, 3, 30, &[1, 2, 0, 0]));
+    let first = advance(
+        &mut series,
+        &reading(Metric::RunqLatency, 3, 30, &[1, 2, 0, 0]),
+    );
     assert_eq!(first.metric(), Metric::RunqLatency);
-    assert_eq!((first.count, first.sum, first.log2_buckets), (3, 30, vec![1, 2]));
+    assert_eq!(
+        (first.count, first.sum, first.log2_buckets),
+        (3, 30, vec![1, 2])
+    );
 }
 
 #[test]
 fn later_intervals_hold_the_change_without_trailing_zeros() {
     let mut series = Series::default();
-    advance(&mut series, &reading(Metric::RunqLatency, 3, 30, &[1, 2, 5, 0]));
-    let second = advance(&mut series, &reading(Metric::RunqLatency, 5, 70, &[1, 4, 5, 0]));
-    assert_eq!((second.count, second.sum, second.log2_buckets), (2, 40, vec![0, 2]));
-    let idle = advance(&mut series, &reading(Metric::RunqLatency, 5, 70, &[1, 4, 5, 0]));
+    advance(
+        &mut series,
+        &reading(Metric::RunqLatency, 3, 30, &[1, 2, 5, 0]),
+    );
+    let second = advance(
+        &mut series,
+        &reading(Metric::RunqLatency, 5, 70, &[1, 4, 5, 0]),
+    );
+    assert_eq!(
+        (second.count, second.sum, second.log2_buckets),
+        (2, 40, vec![0, 2])
+    );
+    let idle = advance(
+        &mut series,
+        &reading(Metric::RunqLatency, 5, 70, &[1, 4, 5, 0]),
+    );
     assert_eq!((idle.count, idle.log2_buckets), (0, vec![]));
 }
 
@@ -46,19 +72,42 @@ fn totals_that_went_back_invent_no_events() {
 fn a_metric_switched_off_and_on_does_not_report_its_past_again() {
     let mut series = Series::default();
     advance(&mut series, &reading(Metric::SentBytes, 4, 400, &[]));
-    assert!(series.advance(&Reading::default(), Throttling::default()).metrics.is_empty());
+    assert!(
+        series
+            .advance(&Reading::default(), Throttling::default())
+            .metrics
+            .is_empty()
+    );
     let again = advance(&mut series, &reading(Metric::SentBytes, 5, 500, &[]));
     assert_eq!((again.count, again.sum), (1, 100));
 }
 
 #[test]
 fn throttling_before_the_container_was_added_is_not_counted() {
-    let before = Throttling { periods: 100, throttled_periods: 50, throttled_ns: 5_000 };
-    let after = Throttling { periods: 110, throttled_periods: 53, throttled_ns: 5_700 };
-    let now = Reading { scheduling: Some(Scheduling::default()), ..Reading::default() };
-    let scheduling = Series::starting(before).advance(&now, after).scheduling.expect("scheduled");
+    let before = Throttling {
+        periods: 100,
+        throttled_periods: 50,
+        throttled_ns: 5_000,
+    };
+    let after = Throttling {
+        periods: 110,
+        throttled_periods: 53,
+        throttled_ns: 5_700,
+    };
+    let now = Reading {
+        scheduling: Some(Scheduling::default()),
+        ..Reading::default()
+    };
+    let scheduling = Series::starting(before)
+        .advance(&now, after)
+        .scheduling
+        .expect("scheduled");
     assert_eq!(
-        (scheduling.quota_periods, scheduling.throttled_periods, scheduling.throttled_ns),
+        (
+            scheduling.quota_periods,
+            scheduling.throttled_periods,
+            scheduling.throttled_ns
+        ),
         (10, 3, 700),
     );
 }

@@ -26,7 +26,9 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The URL is none.
-    #[error("the scaler's address {url:?} is not a URL: {why}; expected http://HOST:PORT or https://HOST:PORT")]
+    #[error(
+        "the scaler's address {url:?} is not a URL: {why}; expected http://HOST:PORT or https://HOST:PORT"
+    )]
     Url {
         /// As it was given.
         url: String,
@@ -67,22 +69,27 @@ pub fn endpoint(url: &str, tls: &TlsFiles) -> Result<Endpoint, EndpointError> {
         (true, None, ..) => Err(EndpointError::TlsMismatch(
             "an https:// scaler needs --tls-ca FILE, the authority that signed its certificate",
         )),
-        (true, _, Some(_), None) | (true, _, None, Some(_)) => {
-            Err(EndpointError::TlsMismatch("--tls-cert and --tls-key go together: give both or none"))
-        }
+        (true, _, Some(_), None) | (true, _, None, Some(_)) => Err(EndpointError::TlsMismatch(
+            "--tls-cert and --tls-key go together: give both or none",
+        )),
         (true, Some(ca), certificate, key) => {
             let mut config =
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
             if let (Some(certificate), Some(key)) = (certificate, key) {
                 config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
             }
-            endpoint.tls_config(config).map_err(EndpointError::Certificates)
+            endpoint
+                .tls_config(config)
+                .map_err(EndpointError::Certificates)
         }
     }
 }
 
 fn parse(url: &str) -> Result<Uri, EndpointError> {
-    let bad = |why: String| EndpointError::Url { url: url.to_owned(), why };
+    let bad = |why: String| EndpointError::Url {
+        url: url.to_owned(),
+        why,
+    };
     let uri: Uri = url.parse().map_err(|error| bad(format!("{error}")))?;
     match uri.scheme_str() {
         Some("http" | "https") => {}
@@ -96,7 +103,10 @@ fn parse(url: &str) -> Result<Uri, EndpointError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EndpointError> {
-    fs::read(path).map_err(|source| EndpointError::File { path: path.to_path_buf(), source })
+    fs::read(path).map_err(|source| EndpointError::File {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -24,8 +24,15 @@ struct State<T> {
 impl<T> Queue<T> {
     /// An empty queue that holds at most `capacity` items.
     pub fn bounded(capacity: NonZeroUsize) -> Self {
-        let state = State { items: VecDeque::with_capacity(capacity.get()), dropped: 0 };
-        Self { capacity, state: Mutex::new(state), pushed: Notify::new() }
+        let state = State {
+            items: VecDeque::with_capacity(capacity.get()),
+            dropped: 0,
+        };
+        Self {
+            capacity,
+            state: Mutex::new(state),
+            pushed: Notify::new(),
+        }
     }
 
     /// Adds an item; never blocks.

@@ -26,7 +26,10 @@ const IN_FLIGHT: usize = 1;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionEnd {
     #[error("cannot connect to the scaler at {uri}: {}; is it running and reachable?", Chain(.source))]
-    Connect { uri: String, source: tonic::transport::Error },
+    Connect {
+        uri: String,
+        source: tonic::transport::Error,
+    },
     #[error("the scaler did not answer within {ANSWER_WITHIN:?}")]
     NoAnswer,
     #[error("the scaler ended the stream: {:?}: {}", .0.code(), .0.message())]
@@ -49,18 +52,27 @@ impl Session<'_> {
 
     async fn try_run(self) -> Result<std::convert::Infallible, SessionEnd> {
         let endpoint = &self.stream.endpoint;
-        let channel = endpoint.connect().await.map_err(|source| SessionEnd::Connect {
-            uri: endpoint.uri().to_string(),
-            source,
-        })?;
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|source| SessionEnd::Connect {
+                uri: endpoint.uri().to_string(),
+                source,
+            })?;
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let hello = Outgoing::Hello(self.stream.hello.clone());
-        let sent = sender.send(v1::AgentMessage { message: Some(hello) }).await;
+        let sent = sender
+            .send(v1::AgentMessage {
+                message: Some(hello),
+            })
+            .await;
         sent.map_err(|_| SessionEnd::Closed)?;
 
         let mut client = TelemetryClient::new(channel);
         let answer = client.stream(ReceiverStream::new(receiver));
-        let answer = timeout(ANSWER_WITHIN, answer).await.map_err(|_| SessionEnd::NoAnswer)??;
+        let answer = timeout(ANSWER_WITHIN, answer)
+            .await
+            .map_err(|_| SessionEnd::NoAnswer)??;
         let mut incoming = answer.into_inner();
         let mut sequence = 0;
         loop {
@@ -84,9 +96,10 @@ impl Session<'_> {
             targets = configuration.targets.len(),
             "configuration"
         );
-        self.stream
-            .orders
-            .follow(Plan::from_configuration(configuration, self.stream.default_interval));
+        self.stream.orders.follow(Plan::from_configuration(
+            configuration,
+            self.stream.default_interval,
+        ));
         if self.stream.link.send_replace(Link::Up) != Link::Up {
             instruments::stream_up();
         }
@@ -102,7 +115,9 @@ impl Session<'_> {
         let interval = self.stream.reports.pop().await;
         let dropped = self.stream.reports.dropped();
         let report = report(interval, sequence, dropped, Instant::now());
-        room.send(v1::AgentMessage { message: Some(Outgoing::Report(report)) });
+        room.send(v1::AgentMessage {
+            message: Some(Outgoing::Report(report)),
+        });
         instruments::report_sent(dropped);
         Ok(())
     }

@@ -31,11 +31,15 @@ impl Row {
     pub(super) fn of(measured: &Measured, length: Duration, mount: &Path) -> Self {
         let sample = &measured.sample;
         let seconds = length.as_secs_f64().max(f64::EPSILON);
-        let find = |metric: Metric| sample.metrics.iter().find(|sample| sample.metric() == metric);
-        let waits = find(Metric::RunqLatency).map(|waits| waits.log2_buckets.as_slice());
-        let percent = |part: u64, whole: u64| {
-            (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+        let find = |metric: Metric| {
+            sample
+                .metrics
+                .iter()
+                .find(|sample| sample.metric() == metric)
         };
+        let waits = find(Metric::RunqLatency).map(|waits| waits.log2_buckets.as_slice());
+        let percent =
+            |part: u64, whole: u64| (whole > 0).then(|| 100.0 * part as f64 / whole as f64);
         let scheduling = sample.scheduling.unwrap_or_default();
         Self {
             pod_uid: measured.label.pod_uid.clone(),
@@ -46,7 +50,8 @@ impl Row {
             runq_p95_ns: waits.and_then(|waits| quantile(waits, 0.95)),
             on_cpu_percent: scheduling.on_cpu_ns as f64 / seconds / 1e7,
             throttled_percent: percent(scheduling.throttled_periods, scheduling.quota_periods),
-            faults_per_second: find(Metric::UserPageFaults).map(|faults| faults.count as f64 / seconds),
+            faults_per_second: find(Metric::UserPageFaults)
+                .map(|faults| faults.count as f64 / seconds),
             sent_bytes_per_second: find(Metric::SentBytes).map(|sent| sent.sum as f64 / seconds),
         }
     }
@@ -56,7 +61,10 @@ impl Row {
         let (pod, container) = if self.pod_uid.is_empty() {
             (self.cgroup.clone(), String::new())
         } else {
-            (self.pod_uid.clone(), self.container.chars().take(12).collect())
+            (
+                self.pod_uid.clone(),
+                self.container.chars().take(12).collect(),
+            )
         };
         [
             pod,
@@ -135,8 +143,14 @@ mod tests {
             count: 300,
             ..v1::MetricSample::default()
         };
-        let sample = Sample { metrics: vec![faults], scheduling: Some(scheduling) };
-        let measured = Measured { label: Default::default(), sample };
+        let sample = Sample {
+            metrics: vec![faults],
+            scheduling: Some(scheduling),
+        };
+        let measured = Measured {
+            label: Default::default(),
+            sample,
+        };
         let row = Row::of(&measured, Duration::from_secs(2), Path::new("/nowhere"));
         assert!((row.on_cpu_percent - 50.0).abs() < 1e-9);
         assert_eq!(row.throttled_percent, Some(25.0));

@@ -11,8 +11,17 @@ use serde_json::json;
 use super::row::Row;
 use crate::monitor::Interval;
 
-const HEADER: [&str; 9] =
-    ["POD", "CONTAINER", "COMMAND", "WAIT p50", "WAIT p95", "CPU %", "THROTTLED %", "FAULTS/s", "SENT/s"];
+const HEADER: [&str; 9] = [
+    "POD",
+    "CONTAINER",
+    "COMMAND",
+    "WAIT p50",
+    "WAIT p95",
+    "CPU %",
+    "THROTTLED %",
+    "FAULTS/s",
+    "SENT/s",
+];
 
 /// Columns from here on are numbers.
 const FIRST_NUMBER: usize = 3;
@@ -30,7 +39,10 @@ pub(super) struct Screen {
 impl Screen {
     /// Takes over the terminal if `live`.
     pub(super) fn open(json: bool, live: bool) -> io::Result<Self> {
-        let screen = Self { json, redraws: live && !json };
+        let screen = Self {
+            json,
+            redraws: live && !json,
+        };
         if screen.redraws {
             execute!(io::stdout(), EnterAlternateScreen, Hide)?;
         }
@@ -38,7 +50,12 @@ impl Screen {
     }
 
     /// Shows one interval. `named` says that cgroups were named instead of found.
-    pub(super) fn show(&mut self, interval: &Interval, rows: Vec<Row>, named: bool) -> io::Result<()> {
+    pub(super) fn show(
+        &mut self,
+        interval: &Interval,
+        rows: Vec<Row>,
+        named: bool,
+    ) -> io::Result<()> {
         if self.json {
             return print_json(interval, &rows);
         }
@@ -52,12 +69,20 @@ impl Screen {
             writeln!(out, "{}", table(&rows).trim_fmt())?;
         }
         for missing in &interval.missing {
-            writeln!(out, "not measured: {} {}", missing.container_name, missing.reason)?;
+            writeln!(
+                out,
+                "not measured: {} {}",
+                missing.container_name, missing.reason
+            )?;
         }
         if self.redraws {
             let busy = interval.node.busy_ns as f64 / interval.length.as_nanos().max(1) as f64;
             let cpus = interval.node.cpus;
-            writeln!(out, "\nnode: {:.0} % of {cpus} CPUs busy; Ctrl-C ends", 100.0 * busy / f64::from(cpus.max(1)))?;
+            writeln!(
+                out,
+                "\nnode: {:.0} % of {cpus} CPUs busy; Ctrl-C ends",
+                100.0 * busy / f64::from(cpus.max(1))
+            )?;
         }
         out.flush()
     }
@@ -94,7 +119,9 @@ fn print_json(interval: &Interval, rows: &[Row]) -> io::Result<()> {
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(HEADER);
     table.add_rows(rows.iter().map(Row::cells));
     for column in table.column_iter_mut().skip(FIRST_NUMBER) {

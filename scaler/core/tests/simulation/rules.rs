@@ -60,18 +60,25 @@ impl Rule for Fixed {
     }
 }
 
-/// The HPA's rule on CPU at 1 Hz: 50 % of a 100m request, tolerance 0.1, pods that are not ready
-/// count as using nothing when it would scale up.
-pub(crate) struct Hpa;
+/// The HPA's rule on CPU at 1 Hz, with this many cores per pod as its target: tolerance 0.1, pods
+/// that are not ready count as using nothing when it would scale up.
+pub(crate) struct Hpa {
+    pub(crate) name: &'static str,
+    pub(crate) target_cores: f64,
+}
 
 impl Rule for Hpa {
     fn name(&self) -> &'static str {
-        "hpa 50%/100m"
+        self.name
     }
 
     fn replicas(&mut self, interval: &Interval, current: u32) -> u32 {
         let used = interval.on_cpu.as_secs_f64() / interval.length.as_secs_f64();
-        by_ratio(used / 0.05 / f64::from(interval.ready), interval, current)
+        by_ratio(
+            used / self.target_cores / f64::from(interval.ready),
+            interval,
+            current,
+        )
     }
 }
 

@@ -29,7 +29,6 @@ const REPORTING: u64 = 200 * MILLI;
 pub(crate) struct Moment {
     pub(crate) second: u32,
     pub(crate) replicas: u32,
-    pub(crate) ready: u32,
     /// The policy's statistic.
     pub(crate) waiting: Option<Duration>,
     pub(crate) requests: Requests,
@@ -95,7 +94,6 @@ pub(crate) fn run(
         moments.push(Moment {
             second,
             replicas: desired,
-            ready,
             waiting: interval.waiting,
             requests: world.requests,
             proposal: rule.explain(),

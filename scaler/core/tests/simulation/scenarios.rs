@@ -64,10 +64,19 @@ pub(crate) fn step(factor: f64) -> Shape {
     }
 }
 
+/// The response under test, then its rivals. The second HPA has the target at which its pods are as
+/// full as those of the queueing response: half the limit.
 pub(crate) fn rules() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(queue()),
-        Box::new(Hpa),
+        Box::new(Hpa {
+            name: "hpa 50%/100m",
+            target_cores: 0.05,
+        }),
+        Box::new(Hpa {
+            name: "hpa 100%/100m",
+            target_cores: 0.1,
+        }),
         Box::new(WaitRatio),
         Box::new(BusyRatio),
     ]
@@ -93,7 +102,7 @@ pub(crate) fn needed(system: System) -> u32 {
         ..system
     };
     let suffices = |pods: u32| {
-        let moments = run(steady, POLICY, &mut Fixed, pods, 60, 99);
+        let moments = run(steady, POLICY, &mut Fixed, pods, 40, 99);
         let measured = &moments[POLICY.window..];
         let above = measured
             .iter()
@@ -147,9 +156,7 @@ pub(crate) fn outcome(moments: &[Moment], needed: u32) -> Outcome {
     Outcome {
         first: after().find(|m| m.replicas > before).map(since),
         reached: after().find(|m| m.replicas >= needed).map(since),
-        nearly: after()
-            .find(|m| 3 * m.replicas >= 2 * needed)
-            .map(since),
+        nearly: after().find(|m| 3 * m.replicas >= 2 * needed).map(since),
         peak: after().map(|m| m.replicas).max().unwrap_or(0),
         replica_seconds: moments.iter().map(|m| m.replicas).sum(),
         failed: last.requests.failed,

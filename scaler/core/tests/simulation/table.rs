@@ -51,16 +51,7 @@ pub(crate) fn line(outcomes: &[Outcome]) -> Line {
 pub(crate) fn print_header() {
     println!(
         "{:<18} {:<13} {:>6} {:>6} {:>6} {:>7} {:>5} {:>8} {:>8} {:>5}",
-        "scenario",
-        "rule",
-        "needed",
-        "first",
-        "2/3",
-        "reached",
-        "peak",
-        "pod-s",
-        "failed%",
-        "late"
+        "scenario", "rule", "needed", "first", "2/3", "reached", "peak", "pod-s", "failed%", "late"
     );
 }
 

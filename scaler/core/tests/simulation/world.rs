@@ -58,6 +58,8 @@ pub(crate) struct World {
     sequence: u64,
     /// Pods that belong to the deployment, by age.
     pods: BTreeMap<u64, Slot>,
+    /// Those of them that the balancer knows; never empty.
+    ready: Vec<u64>,
     /// Pods that were removed and finish what they have.
     leaving: BTreeMap<u64, Pod>,
     created: u64,
@@ -73,6 +75,7 @@ impl World {
             events: BinaryHeap::new(),
             sequence: 0,
             pods: BTreeMap::new(),
+            ready: (0..u64::from(replicas)).collect(),
             leaving: BTreeMap::new(),
             created: 0,
             requests: Requests::default(),
@@ -131,6 +134,7 @@ impl World {
             if let Some((id, slot)) = self.pods.pop_last()
                 && slot.ready
             {
+                self.ready.retain(|ready| *ready != id);
                 self.leaving.insert(id, slot.pod);
             }
         }
@@ -169,6 +173,7 @@ impl World {
             Event::Ready(id) => {
                 if let Some(slot) = self.pods.get_mut(&id) {
                     slot.ready = true;
+                    self.ready.push(id);
                 }
             }
         }
@@ -222,13 +227,7 @@ impl World {
     }
 
     fn send(&mut self, user: Option<usize>) {
-        let ready: Vec<u64> = self
-            .pods
-            .iter()
-            .filter(|(_, slot)| slot.ready)
-            .map(|(id, _)| *id)
-            .collect();
-        let id = ready[self.random.random_range(0..ready.len())];
+        let id = self.ready[self.random.random_range(0..self.ready.len())];
         let half = 0.5 * self.system.work;
         let work = half + exponential(&mut self.random, half);
         let request = Request {

@@ -103,3 +103,81 @@ fn bounds(bucket: usize) -> (f64, f64) {
         _ => (power(bucket), power(bucket + 1)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[u64]) -> Log2Histogram {
+        let mut histogram = Log2Histogram::default();
+        for value in values {
+            histogram.record(*value, 1);
+        }
+        histogram
+    }
+
+    #[test]
+    fn values_fall_into_their_magnitude() {
+        assert_eq!(of(&[0, 1, 2, 3, 4]).buckets(), [2, 2, 1]);
+        assert_eq!(of(&[u64::MAX]).buckets().len(), Log2Histogram::MAX_BUCKETS);
+        assert_eq!(Log2Histogram::from_buckets(vec![1, 0, 0]).buckets(), [1]);
+        assert_eq!(Log2Histogram::from_buckets(vec![1; 99]).buckets().len(), 64);
+    }
+
+    #[test]
+    fn percentiles_interpolate_inside_the_bucket() {
+        assert_eq!(Log2Histogram::default().percentile(0.95), None);
+        let even = Log2Histogram::from_buckets(vec![0, 0, 0, 0, 0, 0, 100]);
+        assert_eq!(even.percentile(0.5), Some(96.0));
+        assert_eq!(even.percentile(0.25), Some(80.0));
+        assert_eq!(even.percentile(1.0), Some(128.0));
+        let two = Log2Histogram::from_buckets(vec![0, 90, 0, 10]);
+        assert_eq!(two.percentile(0.9), Some(4.0));
+        assert_eq!(two.percentile(0.95), Some(12.0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_percentile_is_within_a_factor_of_two(
+            mut values in prop::collection::vec(1u64..1 << 40, 1..200),
+            quantile in 0.01f64..1.0,
+        ) {
+            let answer = of(&values).percentile(quantile).unwrap();
+            values.sort_unstable();
+            let rank = ((quantile * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact = values[rank - 1] as f64;
+            prop_assert!(answer >= exact / 2.0 && answer <= exact * 2.0, "{answer} for {exact}");
+        }
+
+        #[test]
+        fn merging_is_counting_together(a: Vec<u64>, b: Vec<u64>) {
+            let mut merged = of(&a);
+            merged.merge(&of(&b));
+            prop_assert_eq!(merged, of(&[a, b].concat()));
+        }
+
+        #[test]
+        fn percentiles_grow_with_the_quantile_and_the_values(
+            buckets in prop::collection::vec(0u64..1000, 1..64),
+            low in 0.0f64..1.0, high in 0.0f64..1.0,
+        ) {
+            let mut slower = vec![0];
+            slower.extend(&buckets);
+            let (low, high) = (low.min(high), low.max(high));
+            let (fast, slow) = (Log2Histogram::from_buckets(buckets), Log2Histogram::from_buckets(slower));
+            prop_assert!(fast.percentile(low) <= fast.percentile(high));
+            prop_assert!(fast.percentile(low) <= slow.percentile(low));
+        }
+
+        #[test]
+        fn nothing_overflows(buckets: Vec<u64>, other: Vec<u64>, quantile: f64) {
+            let mut histogram = Log2Histogram::from_buckets(buckets);
+            histogram.merge(&Log2Histogram::from_buckets(other));
+            histogram.record(u64::MAX, u64::MAX);
+            let answer = histogram.percentile(quantile);
+            prop_assert!(histogram.count() > 0 && answer.is_none_or(|a| !a.is_infinite()));
+        }
+    }
+}

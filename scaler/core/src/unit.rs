@@ -168,10 +168,7 @@ impl Quantity {
         if per_second && unit == unit.total() {
             return Err(error(": this statistic is not per second"));
         }
-        let split = amount
-            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')))
-            .unwrap_or(amount.len());
-        let (digits, suffix) = amount.split_at(split);
+        let (digits, suffix) = amount.split_at(length_of_number(amount));
         let number: f64 = digits.parse().map_err(|_| error(""))?;
         let scale = match suffix.trim_start() {
             "" => match unit.total() {
@@ -205,6 +202,21 @@ impl Quantity {
     }
 }
 
+/// How many bytes at the start of `text` are a decimal number, its exponent (`4e3`) included.
+fn length_of_number(text: &str) -> usize {
+    let run = |text: &str, other: &[char]| {
+        text.find(|c: char| !c.is_ascii_digit() && !other.contains(&c))
+            .unwrap_or(text.len())
+    };
+    let mantissa = run(text, &['.', '-', '+']);
+    match text[mantissa..].strip_prefix(['e', 'E']) {
+        Some(exponent) if run(exponent, &['-', '+']) > 0 => {
+            mantissa + 1 + run(exponent, &['-', '+'])
+        }
+        _ => mantissa,
+    }
+}
+
 /// What a suffix of the wrong unit in fact means.
 const fn wrong_unit(found: Unit) -> &'static str {
     match found {
@@ -218,5 +230,62 @@ const fn wrong_unit(found: Unit) -> &'static str {
 impl fmt::Display for Quantity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.unit.format(self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UNITS: [Unit; 7] = [
+        Unit::Time,
+        Unit::Bytes,
+        Unit::Events,
+        Unit::Share,
+        Unit::TimePerSecond,
+        Unit::BytesPerSecond,
+        Unit::EventsPerSecond,
+    ];
+
+    #[test]
+    fn texts_become_base_units() {
+        let value = |text, unit| Quantity::parse(text, unit).map(Quantity::value).ok();
+        assert_eq!(value("2ms", Unit::Time), Some(2e6));
+        assert_eq!(value(" 2 us ", Unit::Time), Some(2e3));
+        assert_eq!(value("1.5KiB", Unit::Bytes), Some(1536.0));
+        assert_eq!(value("1MiB/s", Unit::BytesPerSecond), Some(1_048_576.0));
+        assert_eq!(value("4e3", Unit::EventsPerSecond), Some(4000.0));
+        assert_eq!(value("80%", Unit::Share), Some(0.8));
+        assert_eq!(value("inf", Unit::Share), None);
+        assert_eq!(value("NaN", Unit::Events), None);
+        assert_eq!(value("", Unit::Events), None);
+    }
+
+    #[test]
+    fn numbers_become_readable() {
+        assert_eq!(Unit::Time.format(38_000_000.0), "38ms");
+        assert_eq!(Unit::Time.format(0.0), "0ns");
+        assert_eq!(Unit::Time.format(1_234_567.0), "1.23ms");
+        assert_eq!(Unit::BytesPerSecond.format(1_300_000.0), "1.24MiB/s");
+        assert_eq!(Unit::EventsPerSecond.format(4210.4), "4210/s");
+        assert_eq!(Unit::Share.format(0.62), "0.62");
+        assert_eq!(Unit::Events.format(100.0), "100");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text: String, index in 0..UNITS.len()) {
+            let _ = Quantity::parse(&text, UNITS[index]);
+        }
+
+        #[test]
+        fn what_is_shown_reads_back(value in 0.0f64..1e15, index in 0..UNITS.len()) {
+            let unit = UNITS[index];
+            let quantity = Quantity::try_new(value, unit).unwrap();
+            let back = Quantity::parse(&quantity.to_string(), unit).unwrap();
+            prop_assert!((back.value() - value).abs() <= 0.006 * value.max(1.0), "{quantity}");
+        }
     }
 }

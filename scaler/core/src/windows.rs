@@ -114,25 +114,25 @@ impl Windows {
     /// The samples of `container` of `pod` that arrived less than `window` before `now`, oldest
     /// first, and in any case the latest. `None` when there is none or the latest is stale.
     #[must_use]
-    pub fn recent(
-        &self,
+    pub fn recent<'a>(
+        &'a self,
         pod: &PodUid,
         container: &str,
         window: Duration,
         now: Timestamp,
-    ) -> Option<impl Iterator<Item = &ContainerSample>> {
+    ) -> Option<impl Iterator<Item = &'a ContainerSample> + use<'a>> {
         self.pods.get(pod)?.get(container)?.recent(window, now)
     }
 
     /// The samples of `node` that arrived less than `window` before `now`, oldest first, and in
     /// any case the latest. `None` when there is none or the latest is stale.
     #[must_use]
-    pub fn recent_node(
-        &self,
+    pub fn recent_node<'a>(
+        &'a self,
         node: &str,
         window: Duration,
         now: Timestamp,
-    ) -> Option<impl Iterator<Item = &NodeSample>> {
+    ) -> Option<impl Iterator<Item = &'a NodeSample> + use<'a>> {
         self.nodes.get(node)?.recent(window, now)
     }
 

@@ -1,9 +1,16 @@
 //! What the user wants: scaling policies, read from YAML and checked.
 
 mod error;
+mod fields;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
 pub use error::PolicyError;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +19,8 @@ use crate::behavior::Behavior;
 use crate::metric::Metric;
 use crate::statistic::Statistic;
 use crate::unit::Quantity;
+use fields::{Field, Problems};
+use yaml::Node;
 
 /// How one deployment shall be scaled. Checked: a value of this type makes sense as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,13 +100,66 @@ pub enum Response {
     Observe,
 }
 
+/// No more problems than this are reported for one file; somebody who gave us the wrong file does
+/// not want to read them all.
+const MOST_PROBLEMS: usize = 100;
+
 /// Reads the policies in `text`, one per YAML document. `file` is only a name, for messages.
 ///
+/// Whether two policies clash is not asked here but by [`check_set`], over all files.
+///
 /// # Errors
-/// Everything that is wrong with the text, not only the first thing.
+/// Everything that is wrong with the text, not only the first thing; text without any policy is an
+/// error too.
 pub fn load(text: &str, file: &str) -> Result<Vec<ScalingPolicy>, Vec<PolicyError>> {
-    let _ = (text, file);
-    Ok(Vec::new())
+    let error = |line, field: String, message| PolicyError {
+        file: file.to_owned(),
+        line,
+        field,
+        message,
+    };
+    let mut policies = Vec::new();
+    let mut errors = Vec::new();
+    for (index, document) in yaml::documents(text).enumerate() {
+        let document = match document {
+            Ok(Node::Null) => continue,
+            Ok(document) => document,
+            Err(syntax) => {
+                errors.push(error(syntax.line, String::new(), syntax.message));
+                continue;
+            }
+        };
+        let problems = Problems::default();
+        let policy = schema::policy(&Field::root(&document, &problems));
+        if let (Some(policy), 0) = (policy, problems.len()) {
+            let origin = Origin {
+                file: file.to_owned(),
+                line: yaml::locate(text, index, &[]),
+            };
+            policies.push(ScalingPolicy { origin, ..policy });
+        }
+        for problem in problems.into_inner() {
+            let line = yaml::locate(text, index, &problem.path);
+            errors.push(error(
+                line,
+                fields::path_text(&problem.path),
+                problem.message,
+            ));
+        }
+        if errors.len() >= MOST_PROBLEMS {
+            errors.truncate(MOST_PROBLEMS);
+            break;
+        }
+    }
+    if policies.is_empty() && errors.is_empty() {
+        let message = "expected a ScalingPolicy, found no document".to_owned();
+        errors.push(error(1, String::new(), message));
+    }
+    if errors.is_empty() {
+        Ok(policies)
+    } else {
+        Err(errors)
+    }
 }
 
 /// Checks what only shows between policies: two for one deployment, or two of one name.
@@ -107,6 +169,49 @@ pub fn load(text: &str, file: &str) -> Result<Vec<ScalingPolicy>, Vec<PolicyErro
 pub fn check_set<'a>(
     policies: impl IntoIterator<Item = &'a ScalingPolicy>,
 ) -> Result<(), Vec<PolicyError>> {
-    let _ = policies;
-    Ok(())
+    let mut targets = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    let mut errors = Vec::new();
+    for policy in policies {
+        let target = (&policy.namespace, &policy.deployment);
+        let name = (&policy.namespace, &policy.name);
+        let first = (
+            targets.entry(target).or_insert(policy),
+            names.entry(name).or_insert(policy),
+        );
+        let (field, message) = match first {
+            (first, _) if !std::ptr::eq(*first, policy) => (
+                "spec.scaleTargetRef.name",
+                format!(
+                    "deployment {}/{} already has policy `{}` ({}); expected one policy per deployment",
+                    target.0, target.1, first.name, first.origin
+                ),
+            ),
+            (_, first) if !std::ptr::eq(*first, policy) => (
+                "metadata.name",
+                format!(
+                    "policy {}/{} is already at {}",
+                    name.0, name.1, first.origin
+                ),
+            ),
+            _ => continue,
+        };
+        errors.push(PolicyError {
+            file: policy.origin.file.clone(),
+            line: policy.origin.line,
+            field: field.to_owned(),
+            message,
+        });
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
 }

@@ -1,0 +1,430 @@
+//! Policies as users write them, and every way to get them wrong.
+
+use super::*;
+use crate::behavior::{Amount, SelectPolicy};
+
+const GOOD: &str = "\
+apiVersion: viperscale.dev/v1alpha1
+kind: ScalingPolicy
+metadata: {name: recommendation, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: recommendation}
+  minReplicas: 1
+  maxReplicas: 20
+  mode: Active
+  window: 5s
+  warmup: 10s
+  metrics:
+    - name: runqLatency
+      container: server
+      statistic: p95
+      threshold: 2ms
+      sampling: 1.0
+      response: Queueing
+    - name: userPageFaults
+      statistic: rate
+      threshold: \"4000\"
+  behavior: {}
+";
+
+/// `GOOD` with `from` replaced.
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from:?} is not in the example");
+    GOOD.replacen(from, to, 1)
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let errors = load(text, "a.yaml").expect_err("must be refused");
+    errors.iter().map(ToString::to_string).collect()
+}
+
+/// The only error of `GOOD` with `from` replaced, without the name of the file.
+fn error(from: &str, to: &str) -> String {
+    let errors = errors(&changed(from, to));
+    let [error] = errors.as_slice() else {
+        panic!("{errors:#?}")
+    };
+    error.strip_prefix("a.yaml:").unwrap().to_owned()
+}
+
+#[test]
+fn the_documented_example_reads() {
+    let policies = load(GOOD, "a.yaml").unwrap();
+    let [policy] = policies.as_slice() else {
+        panic!("{policies:?}")
+    };
+    assert_eq!(
+        (policy.name.as_str(), policy.namespace.as_str()),
+        ("recommendation", "shop")
+    );
+    assert_eq!((policy.min_replicas, policy.max_replicas), (1, 20));
+    assert_eq!((policy.window.as_secs(), policy.warmup.as_secs()), (5, 10));
+    assert_eq!(policy.mode, Mode::Active);
+    assert_eq!(policy.behavior, Behavior::default());
+    assert_eq!(policy.origin.to_string(), "a.yaml:1");
+    let [waiting, faults] = policy.metrics.as_slice() else {
+        panic!("two metrics")
+    };
+    assert_eq!(waiting.threshold.unwrap().value(), 2e6);
+    assert_eq!(waiting.response, Response::Queueing);
+    assert_eq!(faults.threshold.unwrap().to_string(), "4000/s");
+    assert_eq!(faults.response, Response::Proportional);
+    assert_eq!(faults.container, None);
+}
+
+#[test]
+fn behavior_fills_in_what_is_left_out() {
+    let text = changed(
+        "behavior: {}",
+        "behavior: {scaleUp: {selectPolicy: Min, tolerance: 50m}, scaleDown: {stabilizationWindowSeconds: 5, policies: [{type: Percent, value: 7, periodSeconds: 9}]}}",
+    );
+    let behavior = load(&text, "a.yaml").unwrap().remove(0).behavior;
+    let defaults = Behavior::default();
+    assert_eq!(behavior.scale_up.select_policy, SelectPolicy::Min);
+    assert!((behavior.scale_up.tolerance - 0.05).abs() < 1e-12);
+    assert_eq!(behavior.scale_up.policies, defaults.scale_up.policies);
+    assert_eq!(behavior.scale_down.stabilization_window.as_secs(), 5);
+    assert_eq!(behavior.scale_down.policies.len(), 1);
+    assert_eq!(behavior.scale_down.policies[0].amount, Amount::Percent(7));
+    assert_eq!(behavior.scale_down.tolerance, defaults.scale_down.tolerance);
+}
+
+#[test]
+fn a_custom_resource_as_json_reads_too() {
+    let text = r#"{"apiVersion":"viperscale.dev/v1alpha1","kind":"ScalingPolicy",
+        "metadata":{"name":"a","namespace":"b","uid":"x","resourceVersion":"1","managedFields":[]},
+        "spec":{"scaleTargetRef":{"kind":"Deployment","name":"a"},"maxReplicas":3,"mode":null,
+        "metrics":[{"name":"runqLatency","threshold":"2ms"}]},"status":{"replicas":1}}"#;
+    assert_eq!(load(text, "a.json").unwrap().len(), 1);
+}
+
+#[test]
+fn each_mistake_names_line_field_and_what_was_expected() {
+    let cases = [
+        (
+            "minReplicas: 1",
+            "minReplicas: 21",
+            "7: spec.maxReplicas: expected at least minReplicas, which is 21, found `20`",
+        ),
+        (
+            "minReplicas: 1",
+            "minReplicas: 0",
+            "6: spec.minReplicas: expected a whole number from 1 to 150000, found `0`",
+        ),
+        (
+            "minReplicas: 1",
+            "minReplicas: 1.5",
+            "6: spec.minReplicas: expected a whole number from 1 to 150000, found `1.5`",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: 2MiB",
+            "15: spec.metrics[0].threshold: expected a duration with ns, us, ms or s, such as `2ms`, found `2MiB`: that is a size in bytes",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: 2",
+            "15: spec.metrics[0].threshold: expected a duration with ns, us, ms or s, such as `2ms`, found `2`: the unit is missing",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: 2parsec",
+            "15: spec.metrics[0].threshold: expected a duration with ns, us, ms or s, such as `2ms`, found `2parsec`: the unit is unknown",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: 2ms/s",
+            "15: spec.metrics[0].threshold: expected a duration with ns, us, ms or s, such as `2ms`, found `2ms/s`: this statistic is not per second",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: 0ms",
+            "15: spec.metrics[0].threshold: expected a quantity above 0, found `0ms`",
+        ),
+        (
+            "threshold: 2ms",
+            "threshold: -1ms",
+            "15: spec.metrics[0].threshold: expected a duration with ns, us, ms or s, such as `2ms`, found `-1ms`: it must not be negative",
+        ),
+        (
+            "      threshold: 2ms\n",
+            "",
+            "12: spec.metrics[0]: field `threshold` is missing: expected a duration with ns, us, ms or s, such as `2ms`, or `response: Observe`",
+        ),
+        (
+            "response: Queueing",
+            "response: Observe",
+            "15: spec.metrics[0].threshold: Observe compares with nothing: expected no threshold, or another response",
+        ),
+        (
+            "sampling: 1.0",
+            "sampling: 0",
+            "16: spec.metrics[0].sampling: expected a number above 0 and at most 1, found `0`",
+        ),
+        (
+            "sampling: 1.0",
+            "sampling: 1.1",
+            "16: spec.metrics[0].sampling: expected a number above 0 and at most 1, found `1.1`",
+        ),
+        (
+            "sampling: 1.0",
+            "sampling: .nan",
+            "16: spec.metrics[0].sampling: expected a number above 0 and at most 1, found `NaN`",
+        ),
+        (
+            "statistic: rate\n",
+            "statistic: p95\n",
+            "19: spec.metrics[1].statistic: userPageFaults is a counter, whose events have no values: expected rate, found `p95`",
+        ),
+        (
+            "statistic: rate\n",
+            "statistic: p42\n",
+            "19: spec.metrics[1].statistic: expected one of avg, p50, p90, p95, p99, rate, share, found `p42`",
+        ),
+        (
+            "name: userPageFaults",
+            "name: pageFaults",
+            "18: spec.metrics[1].name: expected one of onCpuTime, offCpuTime, runqLatency, pageCacheHitRatio, kernelPageFaults, userPageFaults, tlbFlushes, diskIoSize, diskIoLatency, sentBytes, receivedBytes, tcpRetransmits, tcpSynackRetransmits, tcpDrops, dnsLatency, found `pageFaults`",
+        ),
+        (
+            "window: 5s",
+            "window: 500ms",
+            "9: spec.window: expected a duration from 1s to 60s, found `500ms`",
+        ),
+        (
+            "mode: Active",
+            "mode: active",
+            "8: spec.mode: expected one of Active, DryRun, Paused, found `active`",
+        ),
+        (
+            "kind: Deployment",
+            "kind: StatefulSet",
+            "5: spec.scaleTargetRef.kind: expected `Deployment`, found `StatefulSet`",
+        ),
+        (
+            "kind: ScalingPolicy",
+            "kind: Policy",
+            "2: kind: expected `ScalingPolicy`, found `Policy`",
+        ),
+        (
+            "v1alpha1",
+            "v1",
+            "1: apiVersion: expected `viperscale.dev/v1alpha1`, found `viperscale.dev/v1`",
+        ),
+        (
+            "namespace: shop",
+            "namespace: Shop",
+            "3: metadata.namespace: expected a name of lower-case letters, digits, `-` and `.`, at most 63 characters, found `Shop`",
+        ),
+        (
+            ", namespace: shop",
+            "",
+            "3: metadata: field `namespace` is missing: expected the deployment's namespace",
+        ),
+        (
+            "warmup: 10s",
+            "warmUp: 10s",
+            "10: spec.warmUp: unknown field; expected one of scaleTargetRef, minReplicas, maxReplicas, mode, window, warmup, metrics, behavior",
+        ),
+        (
+            "behavior: {}",
+            "behavior: {scaleUp: {policies: []}}",
+            "21: spec.behavior.scaleUp.policies: expected at least one policy, found none; to forbid changes use `selectPolicy: Disabled`",
+        ),
+        (
+            "behavior: {}",
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 1}]}}",
+            "21: spec.behavior.scaleUp.policies[0]: field `periodSeconds` is missing: expected the period in seconds",
+        ),
+        (
+            "behavior: {}",
+            "behavior: {scaleUp: {stabilizationWindowSeconds: 3601}}",
+            "21: spec.behavior.scaleUp.stabilizationWindowSeconds: expected a whole number from 0 to 3600, found `3601`",
+        ),
+        (
+            "behavior: {}",
+            "behavior: {scaleUp: {tolerance: -1}}",
+            "21: spec.behavior.scaleUp.tolerance: expected a number not below 0, such as `0.1` or `100m`, found `-1`",
+        ),
+        (
+            "mode: Active",
+            "window: 6s",
+            "9: spec: field `window` is written twice at line 9 column 3",
+        ),
+        (
+            "mode: Active",
+            "mode: !tag Active",
+            "8: spec.mode: tags (`!something`) have no meaning here at line 8 column 9",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(error(from, to), expected, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn impossible_combinations_are_refused() {
+    let metric = |text: &str| {
+        let start = GOOD.find("    - name: runqLatency").unwrap();
+        let end = GOOD.find("  behavior").unwrap();
+        let text = format!("{}    - {text}\n{}", &GOOD[..start], &GOOD[end..]);
+        match load(&text, "a.yaml") {
+            Ok(_) => String::new(),
+            Err(errors) => errors
+                .iter()
+                .map(|e| format!("{}: {}\n", e.field, e.message))
+                .collect(),
+        }
+    };
+    let refused = |text: &str, why: &str| {
+        let found = metric(text);
+        assert!(found.contains(why), "{text}: {found:?}");
+    };
+    refused(
+        "{name: sentBytes, statistic: share, threshold: 1}",
+        "a share of nothing",
+    );
+    refused(
+        "{name: onCpuTime, sampling: 0.5, threshold: 0.8}",
+        "onCpuTime cannot be sampled",
+    );
+    refused(
+        "{name: sentBytes, response: Queueing, threshold: 1MiB}",
+        "answers runqLatency only",
+    );
+    refused(
+        "{name: runqLatency, statistic: rate, threshold: 1ms}",
+        "Queueing compares a latency",
+    );
+    refused(
+        "{name: pageCacheHitRatio, threshold: 0.5, response: Step}",
+        "expected `Observe`",
+    );
+    refused("{name: pageCacheHitRatio}", "Observe proposes nothing");
+    refused(
+        "{name: sentBytes, threshold: 80%}",
+        "found `80%`: that is a share",
+    );
+    refused(
+        "{name: sentBytes, threshold: 3ms}",
+        "found `3ms`: that is a duration",
+    );
+    refused("{name: runqLatency, threshold: {}}", "found a map");
+    refused(
+        "{name: userPageFaults, threshold: 1e999}",
+        "expected a number of events per second",
+    );
+    for good in [
+        "{name: sentBytes, threshold: 1MiB/s}",
+        "{name: sentBytes, statistic: p99, threshold: 64KiB}",
+        "{name: onCpuTime, threshold: 80%}",
+        "{name: onCpuTime, statistic: rate, threshold: 150ms/s, sampling: 1}",
+        "{name: userPageFaults, threshold: 4e3/s, response: Step}",
+        "{name: dnsLatency, threshold: 20ms, sampling: 0.1}",
+    ] {
+        assert_eq!(metric(good), "", "{good}");
+    }
+}
+
+#[test]
+fn metrics_that_contradict_each_other_are_refused() {
+    let second = "    - name: userPageFaults\n      statistic: rate\n      threshold: \"4000\"";
+    let found = error(
+        second,
+        "    - {name: runqLatency, container: server, statistic: p99, threshold: 9ms, sampling: 0.5}",
+    );
+    assert_eq!(
+        found,
+        "18: spec.metrics[1]: expected sampling 1 as in the entry above for runqLatency, found 0.5"
+    );
+    let found = error(
+        second,
+        "    - {name: runqLatency, container: server, threshold: 9ms}",
+    );
+    assert_eq!(
+        found,
+        "18: spec.metrics[1]: runqLatency p95 is listed twice for the same container"
+    );
+}
+
+#[test]
+fn no_metrics_and_no_documents_are_errors() {
+    assert_eq!(
+        errors(""),
+        ["a.yaml:1: expected a ScalingPolicy, found no document"]
+    );
+    assert_eq!(
+        errors("# nothing\n---\n"),
+        ["a.yaml:1: expected a ScalingPolicy, found no document"]
+    );
+    assert_eq!(
+        errors("7"),
+        ["a.yaml:1: expected a map of fields, found `7`"]
+    );
+    let text = GOOD.lines().take(10).collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        errors(&text),
+        ["a.yaml:4: spec: field `metrics` is missing: expected at least one metric"]
+    );
+    let text = format!("{text}\n  metrics: []\n");
+    assert_eq!(
+        errors(&text),
+        ["a.yaml:11: spec.metrics: expected at least one metric, found none"]
+    );
+}
+
+#[test]
+fn all_errors_of_all_documents_are_reported_with_their_lines() {
+    let text = format!(
+        "{}---\n{}",
+        changed("mode: Active", "mode: On"),
+        changed("2ms", "2").replace("maxReplicas", "most")
+    );
+    let second = GOOD.lines().count() + 1;
+    let lines: Vec<usize> = load(&text, "a.yaml")
+        .unwrap_err()
+        .iter()
+        .map(|e| e.line)
+        .collect();
+    assert_eq!(lines, [8, second + 4, second + 15, second + 7]);
+}
+
+#[test]
+fn broken_yaml_names_its_line() {
+    let errors = errors("kind: a\nspec: {\n");
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].starts_with("a.yaml:3: "), "{errors:?}");
+}
+
+#[test]
+fn two_policies_for_one_deployment_clash_across_files() {
+    let one = load(GOOD, "a.yaml").unwrap();
+    let other = load(
+        &changed("{name: recommendation, ", "{name: other, "),
+        "b.yaml",
+    )
+    .unwrap();
+    let elsewhere = load(&changed("namespace: shop", "namespace: test"), "c.yaml").unwrap();
+    assert_eq!(check_set(one.iter().chain(&elsewhere)), Ok(()));
+    let errors = check_set(one.iter().chain(&other).chain(&elsewhere)).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "b.yaml:1: spec.scaleTargetRef.name: deployment shop/recommendation already has policy `recommendation` (a.yaml:1); expected one policy per deployment"
+        ]
+    );
+    let renamed = load(
+        &changed(
+            "kind: Deployment, name: recommendation",
+            "kind: Deployment, name: x",
+        ),
+        "d.yaml",
+    )
+    .unwrap();
+    let errors = check_set(one.iter().chain(&renamed)).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "d.yaml:1: metadata.name: policy shop/recommendation is already at a.yaml:1"
+    );
+}

@@ -62,7 +62,8 @@ impl Agent {
     pub fn run(scaler: &str, options: &[&str]) -> Self {
         let child = command()
             .args(["run", "--scaler", scaler, "--node-name", "node-under-test"])
-            .args(["--admin-address", "127.0.0.1:0"])
+            // An option overrides the environment.
+            .env("VIPERSCALE_ADMIN_ADDRESS", "127.0.0.1:0")
             .args(options)
             .spawn()
             .expect("the binary runs");

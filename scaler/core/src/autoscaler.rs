@@ -259,7 +259,7 @@ fn by_threshold(
         .statistic
         .quantile()
         .map_or(0.0, |quantile| 1.0 / (1.0 - quantile));
-    if situation.value > situation.threshold && (measured.events as f64) < needed.floor() {
+    if situation.value > situation.threshold && (measured.events as f64) < needed.round() {
         let detail = format!(
             "above the threshold, but of {} events only",
             measured.events

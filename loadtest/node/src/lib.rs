@@ -1,1 +1,45 @@
-//! (filled in below)
+//! The local cluster's node: runs pods as real processes in real cgroups, and balances requests to
+//! Services. A client of the Kubernetes API and of nothing else, like any kubelet: it is given a
+//! kubeconfig and can join any control plane.
+//!
+//! ```text
+//!  API server                       this crate                                  kernel
+//!  Node, Lease    ◀── registration ── node ── lock, sweep ──────────▶ /run, leftover cgroups
+//!  Pods  ── watch ──▶ pod::manager ─▶ worker ─▶ supervisor ─ cgroup ─▶ limits of every container
+//!        ◀─ status ── (pure) ◀──────────┘         ├─ env (pure)
+//!                                                 ├─ process ────────▶ program, born in its cgroup
+//!                                                 └─ probe ──────────▶ asks it how it is
+//!  Services,      ── watch ──▶ proxy: routes (pure) ─▶ one listener per clusterIP:port ─▶ ready pods
+//!  EndpointSlices
+//! ```
+//!
+//! What it promises:
+//! - A container's process is inside its cgroups before it runs its first instruction.
+//! - Every process dies with the node, however the node dies: each has `PR_SET_PDEATHSIG`, and what
+//!   containers forked themselves is swept by the next start or by [`sweep`].
+//! - Requests go to a pod from the moment it is ready, and stop before it is told to end.
+//!
+//! What it leaves out, on purpose: images (the name is recorded, `command` is a host program), volumes,
+//! container isolation other than cgroups, lifecycle hooks, the kubelet's own HTTP API (logs, exec).
+
+mod address;
+mod cache;
+mod cgroup;
+mod config;
+mod env;
+mod error;
+mod lock;
+mod node;
+mod pod;
+mod probe;
+mod process;
+mod proxy;
+mod quantity;
+mod registration;
+
+pub use address::{InvalidCidr, PodCidr};
+pub use cgroup::{CgroupError, Swept};
+pub use config::NodeConfig;
+pub use error::NodeError;
+pub use lock::LockError;
+pub use node::{run, sweep};

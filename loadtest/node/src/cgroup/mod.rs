@@ -1,0 +1,16 @@
+//! Cgroups: which hierarchies exist, where pods lie in them, what limits become, and the effects.
+//!
+//! `mounts`, `layout` and `resources` are pure; `tree` and `sweep` act on the kernel's files.
+
+mod layout;
+mod mounts;
+mod resources;
+mod sweep;
+mod tree;
+
+pub(crate) use layout::{ContainerId, container, pod};
+pub(crate) use resources::{Qos, Resources, milli_cpu_request};
+pub use sweep::Swept;
+pub(crate) use sweep::sweep_tree;
+pub use tree::CgroupError;
+pub(crate) use tree::{Cgroups, Group};

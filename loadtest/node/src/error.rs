@@ -1,0 +1,55 @@
+//! Why a node does not start.
+
+use std::path::PathBuf;
+
+use crate::cgroup::CgroupError;
+use crate::lock::LockError;
+
+/// A failure of the node itself. What goes wrong with one pod is in that pod's status instead.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Cgroups can only be made by root.
+    #[error("the node needs root, to put pods into cgroups (effective user ID is {0}); use sudo")]
+    NotRoot(u32),
+    /// The name could not be used in paths.
+    #[error(
+        "node name {0:?} is not usable: expected 1 to 63 of a-z, 0-9 and '-', not '-' at either end"
+    )]
+    Name(String),
+    /// A setting makes no sense.
+    #[error("{0}")]
+    Setting(&'static str),
+    /// Another node of this name runs, or the lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Cgroups are missing, or leftovers could not be removed.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The kubeconfig cannot be used.
+    #[error("kubeconfig {} cannot be used: {source}", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// The client cannot be made from the configuration.
+    #[error("no Kubernetes client from this configuration: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The API server refused the node.
+    #[error("cannot register node {name:?}: {source}")]
+    Register {
+        /// The node.
+        name: String,
+        /// The API server's answer.
+        source: Box<kube::Error>,
+    },
+    /// The run directory or a thread could not be made.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried.
+        action: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,222 @@
+//! Starting a node, keeping it alive, and ending it with nothing left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::Api;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Allocator;
+use crate::cache::cache;
+use crate::cgroup::{self, Cgroups, Swept};
+use crate::config::{NodeConfig, check_name};
+use crate::error::NodeError;
+use crate::lock::NodeLock;
+use crate::pod::{Manager, NodeContext};
+use crate::process::Spawner;
+use crate::proxy::ServiceProxy;
+use crate::registration::{Capacity, HEARTBEAT, Registrar, STATUS_EVERY};
+
+/// First and longest wait between attempts to register.
+const REGISTER_RETRY: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(5);
+/// How long deletion of the node's objects may take; the API server may be gone already.
+const DEREGISTER_TIME: Duration = Duration::from_secs(2);
+/// Where programs are searched when the node itself has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs a node until `stop`; returns when no process and no cgroup of its pods is left.
+///
+/// Before it starts it removes what an earlier node of this name left behind. An API server that
+/// cannot be reached is waited for.
+///
+/// # Errors
+/// When the node cannot start: no root, no cgroups, the name in use, credentials refused.
+pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), NodeError> {
+    config.check()?;
+    require_root()?;
+    let _lock = NodeLock::acquire(&config.name)?;
+    let swept = sweep_locked(&config.name).await?;
+    if swept != Swept::default() {
+        tracing::info!(
+            swept.processes,
+            swept.cgroups,
+            "removed what an earlier run left behind"
+        );
+    }
+    let result = run_locked(&config, &stop).await;
+    // Pods have removed their own cgroups; this removes the directories above them.
+    sweep_locked(&config.name).await?;
+    result
+}
+
+/// Removes cgroups and processes that a killed node of this name left behind. Blocks for as long as
+/// processes take to die, milliseconds as a rule.
+///
+/// # Errors
+/// When a node of this name is alive, the caller is not root, or something cannot be removed.
+pub fn sweep(node_name: &str) -> Result<Swept, NodeError> {
+    check_name(node_name)?;
+    require_root()?;
+    let _lock = NodeLock::acquire(node_name)?;
+    Ok(cgroup::sweep_tree(node_name)?)
+}
+
+fn require_root() -> Result<(), NodeError> {
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        Ok(())
+    } else {
+        Err(NodeError::NotRoot(user.as_raw()))
+    }
+}
+
+async fn sweep_locked(name: &str) -> Result<Swept, NodeError> {
+    let name = name.to_owned();
+    let sweeping = tokio::task::spawn_blocking(move || cgroup::sweep_tree(&name));
+    match sweeping.await {
+        Ok(swept) => Ok(swept?),
+        Err(error) => Err(system("remove leftovers")(std::io::Error::other(error))),
+    }
+}
+
+async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(), NodeError> {
+    std::fs::create_dir_all(&config.run_dir).map_err(system(&format!(
+        "make the run directory {}",
+        config.run_dir.display()
+    )))?;
+    let client =
+        kube::Client::try_from(config.kube.clone()).map_err(|e| NodeError::Client(Box::new(e)))?;
+    let capacity = Capacity::of_machine(config.max_pods);
+    let changed = Arc::new(Notify::new());
+    let (services, keep_services) = cache::<Service>(Api::all(client.clone()), changed.clone());
+    let (slices, keep_slices) = cache::<EndpointSlice>(Api::all(client.clone()), changed.clone());
+    let (routed_sender, routed) = watch::channel(BTreeSet::new());
+    let node = Arc::new(NodeContext {
+        client: client.clone(),
+        node_name: config.name.clone(),
+        host_ip: config.address,
+        capacity,
+        addresses: Allocator::new(config.pod_cidr),
+        cgroups: Cgroups::open(&config.name)?,
+        spawner: Spawner::start().map_err(system("start the thread that starts processes"))?,
+        services: services.clone(),
+        routed,
+        inherited: inherited(),
+        run_dir: config.run_dir.clone(),
+        log_max_bytes: config.log_max_bytes,
+        default_grace: config.shutdown_grace,
+    });
+    let registrar = Registrar::new(
+        &client,
+        &config.name,
+        config.address,
+        capacity,
+        config.labels.clone(),
+        config.taints.clone(),
+    );
+    if !register(&registrar, &config.name, stop).await? {
+        return Ok(());
+    }
+    tracing::info!(node = config.name, "node is ready");
+
+    // Everything but the pods runs beside them, to the end: pods drain through the proxy.
+    let mut background = JoinSet::new();
+    background.spawn(keep_services);
+    background.spawn(keep_slices);
+    let limit = config.max_connections;
+    let proxy = ServiceProxy::new(services.clone(), slices, changed, routed_sender, limit);
+    let proxy_stop = CancellationToken::new();
+    background.spawn(proxy.run(proxy_stop.clone()));
+    let registrar = Arc::new(registrar);
+    background.spawn(heartbeat(registrar.clone()));
+
+    // Pods learn at their start where services are.
+    tokio::select! {
+        _ = services.wait_until_ready() => {}
+        () = stop.cancelled() => {}
+    }
+    let max_pods = usize::try_from(config.max_pods).unwrap_or(usize::MAX);
+    Manager::new(node, max_pods)
+        .run(stop.clone(), config.shutdown_grace)
+        .await;
+
+    proxy_stop.cancel();
+    background.shutdown().await;
+    if config.deregister {
+        match timeout(DEREGISTER_TIME, registrar.deregister()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "Node and Lease objects not deleted"),
+            Err(_) => tracing::warn!("Node and Lease objects not deleted: no answer"),
+        }
+    }
+    Ok(())
+}
+
+/// Registers, waiting for an API server that does not answer yet. False when stopped meanwhile.
+async fn register(
+    registrar: &Registrar,
+    name: &str,
+    stop: &CancellationToken,
+) -> Result<bool, NodeError> {
+    let mut wait = *REGISTER_RETRY.start();
+    loop {
+        match registrar.register().await {
+            Ok(()) => return Ok(true),
+            // The server understood and said no: trying again would not help.
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 401 | 403 | 422) => {
+                let source = Box::new(kube::Error::Api(status));
+                return Err(NodeError::Register {
+                    name: name.to_owned(),
+                    source,
+                });
+            }
+            Err(error) => tracing::warn!(%error, "not registered yet, trying again"),
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = stop.cancelled() => return Ok(false),
+        }
+        wait = (wait * 2).min(*REGISTER_RETRY.end());
+    }
+}
+
+/// Renews the lease, and now and then the conditions. A Node that somebody deleted is made again.
+async fn heartbeat(registrar: Arc<Registrar>) {
+    let mut ticks = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count: u32 = 0;
+    loop {
+        ticks.tick().await;
+        count = count.wrapping_add(1);
+        let mut beat = registrar.renew_lease().await;
+        if beat.is_ok() && count.is_multiple_of(STATUS_EVERY) {
+            beat = registrar.refresh_status().await;
+        }
+        if let Err(kube::Error::Api(status)) = &beat
+            && status.code == 404
+        {
+            beat = registrar.register().await;
+        }
+        if let Err(error) = beat {
+            tracing::warn!(%error, "heartbeat failed");
+        }
+    }
+}
+
+/// What an image would provide: pods run the host's programs, so they get the host's `PATH`.
+fn inherited() -> BTreeMap<String, String> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
+    BTreeMap::from([("PATH".to_owned(), path)])
+}
+
+fn system(action: &str) -> impl FnOnce(std::io::Error) -> NodeError {
+    let action = action.to_owned();
+    move |source| NodeError::System { action, source }
+}

@@ -1,0 +1,18 @@
+//! Pods: from objects in the API to processes, and back to their status.
+//!
+//! ```text
+//! watch ─▶ manager ─▶ worker (one per pod) ─▶ supervisor (one per container) ─▶ process
+//!                       │ ◀───── views ───────────┘
+//!                       └─▶ status (pure) ─▶ writer ─▶ PATCH pods/status
+//! ```
+
+mod backoff;
+mod identity;
+mod manager;
+mod status;
+mod supervisor;
+mod view;
+mod worker;
+mod writer;
+
+pub(crate) use manager::{Manager, NodeContext};

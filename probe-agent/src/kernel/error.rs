@@ -1,6 +1,9 @@
 //! What can go wrong between agent and kernel, and what to do about it.
 
+use std::error::Error;
 use std::io;
+
+use aya::programs::ProgramError;
 
 /// The kernel refused, or lacks, something.
 #[derive(Debug, thiserror::Error)]
@@ -78,4 +81,58 @@ pub enum KernelError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// A refusal in words: the end of the verifier's log says which instruction it could not accept.
+pub(super) fn program_refused(program: &'static str, error: ProgramError) -> KernelError {
+    if no_permission(&error) && verifier_log(&error).is_empty() {
+        return KernelError::NotPermitted {
+            action: format!("load the program {program}"),
+        };
+    }
+    let reason = match &error {
+        ProgramError::LoadError { io_error, .. } => {
+            format!(
+                "{io_error}; the verifier's last words: {}",
+                verifier_log(&error)
+            )
+        }
+        other => chain(other),
+    };
+    KernelError::Program { program, reason }
+}
+
+/// Whether the kernel said EPERM somewhere below `error`.
+pub(super) fn no_permission(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|error| {
+        // EACCES is also what the verifier answers to a bad program.
+        error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    })
+}
+
+fn verifier_log(error: &ProgramError) -> String {
+    const LINES: usize = 6;
+    let ProgramError::LoadError { verifier_log, .. } = error else {
+        return String::new();
+    };
+    let log = verifier_log.to_string();
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].join(" | ")
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    causes(error)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// `error`, what caused it, what caused that...
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    fn cause<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+        (*error).source()
+    }
+    std::iter::successors(Some(error), cause)
 }

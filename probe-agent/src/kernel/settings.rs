@@ -52,6 +52,17 @@ impl SamplingRate {
         }
     }
 
+    /// The unbiased estimate of how many events happened when `recorded` were recorded, rounded to
+    /// the nearest.
+    pub(super) fn scale(self, recorded: u64) -> u64 {
+        if self == Self::ALL {
+            return recorded;
+        }
+        let threshold = u128::from(self.threshold);
+        let scaled = ((u128::from(recorded) << 32) + threshold / 2) / threshold;
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
     /// What goes into the container's config cell.
     pub(super) fn threshold(self) -> u32 {
         self.threshold

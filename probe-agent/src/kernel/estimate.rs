@@ -1,0 +1,211 @@
+//! From raw cells to estimates: scaling what was sampled.
+//!
+//! The total of a metric is what had been estimated when its rate last changed, plus everything since
+//! then divided by the rate in force since then. Scaling the whole difference anew each time, instead
+//! of summing scaled steps, keeps rounding from adding up.
+
+use std::collections::BTreeMap;
+
+use ebpf_common::{BUCKETS, CountCell, Distribution, SchedCell};
+
+use super::{Metric, SamplingRate, Scheduling, Settings, Totals};
+
+/// Counters of one metric, summed over CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub(super) count: u64,
+    pub(super) sum: u64,
+    pub(super) buckets: Vec<u64>,
+}
+
+/// One container's meters.
+#[derive(Debug)]
+pub(super) struct Meters(BTreeMap<Metric, Meter>);
+
+#[derive(Debug)]
+struct Meter {
+    rate: SamplingRate,
+    /// Raw counters when the rate was set.
+    origin: Raw,
+    /// Estimate at that time.
+    settled: Raw,
+}
+
+impl Meters {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self(
+            settings
+                .iter()
+                .map(|(metric, rate)| (metric, Meter::new(rate)))
+                .collect(),
+        )
+    }
+
+    /// The totals of `metric` when its counters stand at `raw`.
+    pub(super) fn totals(&self, metric: Metric, raw: &Raw) -> Option<Totals> {
+        let meter = self.0.get(&metric)?;
+        let Raw {
+            count,
+            sum,
+            buckets: log2_buckets,
+        } = meter.estimate(raw);
+        Some(Totals {
+            count,
+            sum,
+            log2_buckets,
+            sampling: meter.rate.probability(),
+        })
+    }
+
+    /// Goes on with another rate from `raw` on.
+    pub(super) fn set_rate(&mut self, metric: Metric, rate: SamplingRate, raw: &Raw) {
+        let meter = self.0.entry(metric).or_insert_with(|| Meter::new(rate));
+        meter.settled = meter.estimate(raw);
+        meter.origin = raw.clone();
+        meter.rate = rate;
+    }
+}
+
+impl Meter {
+    fn new(rate: SamplingRate) -> Self {
+        Self {
+            rate,
+            origin: Raw::default(),
+            settled: Raw::default(),
+        }
+    }
+
+    fn estimate(&self, raw: &Raw) -> Raw {
+        let grown = |settled: u64, now: u64, then: u64| {
+            settled.saturating_add(self.rate.scale(now.saturating_sub(then)))
+        };
+        let at = |buckets: &[u64], index: usize| buckets.get(index).copied().unwrap_or(0);
+        Raw {
+            count: grown(self.settled.count, raw.count, self.origin.count),
+            sum: grown(self.settled.sum, raw.sum, self.origin.sum),
+            buckets: (0..raw.buckets.len())
+                .map(|index| {
+                    grown(
+                        at(&self.settled.buckets, index),
+                        raw.buckets[index],
+                        at(&self.origin.buckets, index),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Raw {
+    /// Sums one metric's distribution over CPUs.
+    pub(super) fn of_distributions<'a>(cells: impl Iterator<Item = &'a Distribution>) -> Self {
+        let mut total = Self {
+            buckets: vec![0; BUCKETS],
+            ..Self::default()
+        };
+        for cell in cells {
+            total.count += cell.count;
+            total.sum += cell.sum;
+            for (bucket, count) in total.buckets.iter_mut().zip(cell.buckets) {
+                *bucket += count;
+            }
+        }
+        total
+    }
+
+    /// Sums one metric's counts over CPUs.
+    pub(super) fn of_counts<'a>(cells: impl Iterator<Item = &'a CountCell>) -> Self {
+        let count = cells.map(|cell| cell.count).sum();
+        Self {
+            count,
+            sum: count,
+            buckets: Vec::new(),
+        }
+    }
+
+    /// Time on CPU: one event per stint that ended.
+    pub(super) fn of_on_cpu(scheduling: &Scheduling) -> Self {
+        let count = scheduling.voluntary_switches + scheduling.involuntary_switches;
+        Self {
+            count,
+            sum: scheduling.on_cpu_ns,
+            buckets: Vec::new(),
+        }
+    }
+}
+
+/// Sums the scheduler's counters over CPUs.
+pub(super) fn scheduling<'a>(cells: impl Iterator<Item = &'a SchedCell>) -> Scheduling {
+    cells.fold(Scheduling::default(), |total, cell| Scheduling {
+        on_cpu_ns: total.on_cpu_ns + cell.on_cpu_ns,
+        wait_ns: total.wait_ns + cell.wait_ns,
+        voluntary_switches: total.voluntary_switches + cell.voluntary,
+        involuntary_switches: total.involuntary_switches + cell.involuntary,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(count: u64) -> Raw {
+        Raw {
+            count,
+            sum: 3 * count,
+            buckets: vec![0, count],
+        }
+    }
+
+    fn meters(rate: f64) -> Meters {
+        let mut settings = Settings::default();
+        let rate = SamplingRate::try_new(rate).expect("a rate");
+        settings
+            .set(Metric::SentBytes, rate)
+            .expect("may be sampled");
+        Meters::new(&settings)
+    }
+
+    #[test]
+    fn a_rate_that_changes_scales_each_part_by_its_own() {
+        let mut meters = meters(0.5);
+        let quarter = SamplingRate::try_new(0.25).expect("a rate");
+        meters.set_rate(Metric::SentBytes, quarter, &raw(10));
+        let totals = meters
+            .totals(Metric::SentBytes, &raw(11))
+            .expect("measured");
+        assert_eq!((totals.count, totals.sum), (10 * 2 + 4, 3 * (10 * 2 + 4)));
+        assert_eq!(totals.log2_buckets, [0, 24]);
+        assert_eq!(totals.sampling, 0.25);
+    }
+
+    #[test]
+    fn what_is_not_measured_has_no_totals() {
+        assert_eq!(meters(1.0).totals(Metric::TcpDrops, &raw(1)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn everything_recorded_is_exact(count in 0..u64::MAX / 4) {
+            let totals = meters(1.0).totals(Metric::SentBytes, &raw(count)).expect("measured");
+            prop_assert_eq!(totals.count, count);
+        }
+
+        #[test]
+        fn estimates_never_shrink_and_are_right_to_half_an_event(
+            rate in 0.001..=1.0f64, steps in prop::collection::vec(0..1_000_000u64, 1..50),
+        ) {
+            let meters = meters(rate);
+            let exact = SamplingRate::try_new(rate).expect("a rate").probability();
+            let (mut seen, mut last) = (0, 0);
+            for step in steps {
+                seen += step;
+                let count = meters.totals(Metric::SentBytes, &raw(seen)).expect("measured").count;
+                prop_assert!(count >= last);
+                prop_assert!((count as f64 - seen as f64 / exact).abs() <= 0.5 + 1e-6 * count as f64);
+                last = count;
+            }
+        }
+    }
+}

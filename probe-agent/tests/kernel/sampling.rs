@@ -1,0 +1,65 @@
+//! Sampling is unbiased.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use probe_agent::hierarchy::Tree;
+use probe_agent::kernel::Metric;
+
+use crate::bytes::send_udp;
+use crate::cgroups::Cgroup;
+use crate::process::Process;
+use crate::{all_of, alone, open, sampled, totals};
+
+const DATAGRAMS: u64 = 40_000;
+
+fn send() -> u64 {
+    send_udp(IpAddr::V4(Ipv4Addr::LOCALHOST), DATAGRAMS)
+}
+
+/// Fails unless an estimate from sampling at `rate` is within five standard deviations.
+#[track_caller]
+fn assert_unbiased(estimate: u64, truth: u64, rate: f64) {
+    let deviation = (truth as f64 * (1.0 - rate) / rate).sqrt();
+    let off = (estimate as f64 - truth as f64) / deviation;
+    println!("rate {rate}: estimate {estimate}, truth {truth}: {off:.2} standard deviations");
+    assert!(
+        off.abs() < 5.0,
+        "rate {rate}: estimate {estimate}, truth {truth}: {off:.1} deviations"
+    );
+    assert_ne!(estimate, truth, "nothing was left out");
+}
+
+#[test]
+fn estimates_are_unbiased_at_any_rate_and_across_changes() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "sampled");
+    let mut kernel = open(Tree::V2);
+    let metrics = [Metric::SentBytes];
+    let slot = kernel
+        .add(&[container.id()], &all_of(&metrics))
+        .expect("it can be measured");
+    let mut before = totals(&mut kernel, slot, Metric::SentBytes);
+    for rate in [1.0, 0.5, 0.1, 0.01, 1.0] {
+        kernel
+            .configure(slot, &sampled(&metrics, rate))
+            .expect("the rate can change");
+        assert_eq!(
+            Process::spawn(&[&container], send).run(),
+            DATAGRAMS * 100,
+            "the premise"
+        );
+        let after = totals(&mut kernel, slot, Metric::SentBytes);
+        assert!((after.sampling - rate).abs() < 1e-9);
+        let (count, sum) = (after.count - before.count, after.sum - before.sum);
+        if rate == 1.0 {
+            assert_eq!((count, sum), (DATAGRAMS, DATAGRAMS * 100), "1 is exact");
+        } else {
+            assert_unbiased(count, DATAGRAMS, rate);
+            assert!(
+                sum.abs_diff(count * 100) < 200,
+                "each datagram has 100 bytes"
+            );
+        }
+        before = after;
+    }
+}

@@ -1,0 +1,215 @@
+//! Run-queue latency and time on CPU, against `/proc/PID/schedstat`.
+
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use probe_agent::hierarchy::Tree;
+use probe_agent::kernel::{Kernel, Metric, Scheduling, Slot};
+
+use crate::cgroups::Cgroup;
+use crate::process::{Process, SchedStat, schedstat, spin};
+use crate::{all_of, alone, assert_close, open, read, trees};
+
+const BOTH: [Metric; 2] = [Metric::RunqLatency, Metric::OnCpuTime];
+
+fn scheduling(kernel: &mut Kernel, slot: Slot) -> Scheduling {
+    read(kernel, slot)
+        .scheduling
+        .expect("scheduling is measured")
+}
+
+/// Runs `work` in `count` processes of one container, measured. Returns ours and the truth.
+fn contend(tree: Tree, count: usize, work: fn(usize) -> u64) -> (Scheduling, SchedStat) {
+    let container = Cgroup::create(tree, "spinners");
+    let mut processes: Vec<Process> = (0..count)
+        .map(|number| Process::spawn(&[&container], move || work(number)))
+        .collect();
+    let mut kernel = open(tree);
+    let slot = kernel
+        .add(&[container.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    let before = schedstat(&processes);
+    processes.iter_mut().for_each(Process::start);
+    for process in &mut processes {
+        process.result();
+    }
+    let truth = schedstat(&processes) - before;
+    let reading = read(&mut kernel, slot);
+
+    let ours = reading.scheduling.expect("scheduling is measured");
+    let waits = &reading.metrics[&Metric::RunqLatency];
+    let on_cpu = &reading.metrics[&Metric::OnCpuTime];
+    assert_eq!(on_cpu.sum, ours.on_cpu_ns);
+    assert_eq!(
+        waits.sum, ours.wait_ns,
+        "at a rate of 1 the distribution has every wait"
+    );
+    assert_eq!(waits.log2_buckets.iter().sum::<u64>(), waits.count);
+    assert_eq!(
+        ours.voluntary_switches + ours.involuntary_switches,
+        waits.count,
+        "every wait is followed by one stint, and all stints are over"
+    );
+    assert_close("stints", waits.count, truth.stints, 2.0);
+    (ours, truth)
+}
+
+#[test]
+fn waits_and_time_on_cpu_of_contending_spinners_match_the_kernels_own() {
+    let _alone = alone();
+    for tree in trees() {
+        // Three for two CPUs, free to move: waiting tasks are moved between run queues.
+        let (ours, truth) = contend(tree, 3, |_| spin(1_500));
+        assert_close("wait", ours.wait_ns, truth.wait_ns, 10.0);
+        assert_close("on CPU", ours.on_cpu_ns, truth.on_cpu_ns, 10.0);
+        assert!(
+            ours.involuntary_switches > ours.voluntary_switches,
+            "{ours:?}"
+        );
+    }
+}
+
+#[test]
+fn bursts_that_end_in_sleep_are_voluntary_switches() {
+    let _alone = alone();
+    const BURSTS: u64 = 200;
+    let (ours, truth) = contend(Tree::V2, 4, |_| {
+        (0..BURSTS)
+            .map(|_| spin(1) + std::hint::black_box(nap(Duration::from_millis(1))))
+            .sum()
+    });
+    assert_close(
+        "voluntary switches",
+        ours.voluntary_switches,
+        4 * BURSTS,
+        5.0,
+    );
+    assert_close("wait", ours.wait_ns, truth.wait_ns, 10.0);
+    assert_close("on CPU", ours.on_cpu_ns, truth.on_cpu_ns, 10.0);
+}
+
+#[test]
+fn one_that_never_leaves_its_cpu_is_seen_all_the_same() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "hog");
+    // Real-time on one CPU: nothing pre-empts it, so only the flush can show it.
+    let mut hog = Process::spawn(&[&container], || {
+        go_real_time(1);
+        spin(700)
+    });
+    let mut kernel = open(Tree::V2);
+    sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
+    let slot = kernel
+        .add(&[container.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    hog.start();
+    std::thread::sleep(Duration::from_millis(150));
+
+    let (first, first_truth) = (scheduling(&mut kernel, slot), hog.schedstat());
+    std::thread::sleep(Duration::from_millis(300));
+    let (second, second_truth) = (scheduling(&mut kernel, slot), hog.schedstat());
+    let switches = |of: Scheduling| of.voluntary_switches + of.involuntary_switches;
+    let truth = second_truth - first_truth;
+    assert_eq!(truth.stints, 0, "the premise: no switch in between");
+    assert_eq!(switches(second), switches(first));
+    assert_close(
+        "on CPU",
+        second.on_cpu_ns - first.on_cpu_ns,
+        truth.on_cpu_ns,
+        10.0,
+    );
+
+    // What was flushed is not counted again when the stint ends.
+    hog.result();
+    let end = scheduling(&mut kernel, slot);
+    assert_close(
+        "on CPU in the end",
+        end.on_cpu_ns,
+        hog.schedstat().on_cpu_ns,
+        10.0,
+    );
+    sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");
+}
+
+#[test]
+fn a_container_that_was_running_before_is_measured_from_now_on() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "early");
+    let mut hog = Process::spawn(&[&container], || {
+        go_real_time(1);
+        spin(700)
+    });
+    let mut kernel = open(Tree::V2);
+    sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
+    hog.start();
+    std::thread::sleep(Duration::from_millis(200));
+    let slot = kernel
+        .add(&[container.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    let (first, before) = (scheduling(&mut kernel, slot), hog.schedstat());
+    hog.result();
+    let (end, after) = (scheduling(&mut kernel, slot), hog.schedstat());
+    sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");
+    assert_eq!(first.on_cpu_ns, 0, "what was before does not count");
+    assert_close("on CPU", end.on_cpu_ns, (after - before).on_cpu_ns, 10.0);
+}
+
+#[test]
+fn a_slot_given_to_another_container_starts_at_zero_even_while_the_old_one_runs() {
+    let _alone = alone();
+    let (old, new) = (
+        Cgroup::create(Tree::V2, "old"),
+        Cgroup::create(Tree::V2, "new"),
+    );
+    let mut hogs: Vec<Process> = (0..2)
+        .map(|_| Process::spawn(&[&old], || spin(400)))
+        .collect();
+    let mut kernel = open(Tree::V2);
+    let other = kernel
+        .add(&[], &all_of(&BOTH))
+        .expect("keeps the hooks attached");
+    let slot = kernel
+        .add(&[old.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    hogs.iter_mut().for_each(Process::start);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(scheduling(&mut kernel, slot).on_cpu_ns > 0);
+
+    kernel.remove(slot).expect("it can be removed");
+    let slot = kernel
+        .add(&[new.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    for hog in &mut hogs {
+        hog.result();
+    }
+    assert_eq!(scheduling(&mut kernel, slot), Scheduling::default());
+    assert_eq!(scheduling(&mut kernel, other), Scheduling::default());
+}
+
+fn nap(time: Duration) -> u64 {
+    std::thread::sleep(time);
+    0
+}
+
+fn only(cpu: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(cpu).expect("a possible CPU");
+    set
+}
+
+fn only_all() -> CpuSet {
+    let mut set = CpuSet::new();
+    for cpu in 0..CpuSet::count() {
+        set.set(cpu).expect("a possible CPU");
+    }
+    set
+}
+
+/// In a child only: pins it and lets nothing of ordinary priority pre-empt it.
+fn go_real_time(cpu: usize) {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    let _reported_by_the_test = sched_setaffinity(Pid::from_raw(0), &only(cpu));
+    // SAFETY: valid pointer to a parameter block.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+}

@@ -117,11 +117,11 @@ impl Queueing {
         if !load.throttled_often() {
             self.utilisation.prime(load.mean_burst(), interval);
         }
-        // Feedback compares a latency with the utilisation that caused it, so both have to be
-        // about the same, unchanging set of pods.
         // A pod without a limit always waits for a CPU that something else uses; where it is busy
         // itself, that is mostly its own doing.
         let own = waiting != Waiting::Contention || (interval.limit_cores.is_none() && fill > OWN);
+        // Feedback compares a latency with the utilisation that caused it, so both have to be
+        // about the same, unchanging set of pods.
         if self.settled(interval) && own {
             self.utilisation.learn(fill, interval, load.has_evidence());
         }

@@ -164,11 +164,13 @@ proptest! {
         starting in 0_u32..10,
         fill in 0.02_f64..1.0,
         waiting in 0_u64..20,
+        throttled_periods in 0_u64..3,
     ) {
         prop_assume!(starting > 0 || waiting > 5);
         let seconds = 0.2 * f64::from(pods) * fill;
         let interval = Interval {
             starting,
+            throttled_periods,
             on_cpu: Duration::from_secs_f64(seconds),
             voluntary: 20 + (seconds / 0.004) as u64,
             waiting: Some(Duration::from_millis(waiting)),

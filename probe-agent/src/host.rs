@@ -90,6 +90,17 @@ impl Privileges {
     }
 }
 
+/// Gives freed memory back to the kernel. Parsing the kernel's types takes some twenty megabytes for
+/// a moment, which the allocator would otherwise keep for the life of the process.
+pub fn release_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: `malloc_trim` takes a plain number, may be called from any thread at any time, and
+    // touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 fn first_line(path: &str) -> String {
     fs::read_to_string(path)
         .map(|text| text.trim().to_owned())

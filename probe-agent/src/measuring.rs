@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::containers::Watcher;
-use crate::instruments;
 use crate::monitor::{Interval, Monitor};
 use crate::orders::Orders;
 use crate::plan::{Plan, Selection};
 use crate::ticks::Ticks;
+use crate::{host, instruments};
 
 /// Regular scans, for containers whose creation was not noticed.
 const SCAN_EVERY: Duration = Duration::from_secs(10);
@@ -161,6 +161,7 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
         }
         self.log_rejections(&plan);
         self.monitor.select(plan.revision, plan.selection);
+        host::release_freed_memory();
         self.after_scan();
         tracing::debug!(
             revision = plan.revision,

@@ -4,6 +4,8 @@ mod api;
 mod auth;
 mod bootstrap;
 mod config;
+mod control_plane;
+mod controllers;
 mod discovery;
 mod error;
 mod expiry;
@@ -19,6 +21,7 @@ mod store;
 mod table;
 mod tls;
 
+pub use control_plane::{ControlPlaneError, run_control_plane};
 pub use config::{Config, StoreLimits};
 pub use server::{Running, ServeError, serve};
 pub use tls::TlsError;

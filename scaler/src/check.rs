@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use scaler_core::policy;
+use scaler_core::{PolicyError, policy};
 use serde::Serialize;
 
 use crate::cli::CheckArgs;
@@ -66,15 +66,21 @@ pub fn check(paths: &[PathBuf]) -> Report {
         };
         match policy::load(&text, &file.path.to_string_lossy()) {
             Ok(loaded) => policies.extend(loaded),
-            Err(errors) => report.errors.extend(errors.into_iter().map(Problem::from)),
+            Err(errors) => report.errors.extend(by_line(errors)),
         }
     }
     report.valid = policies.len();
     if let Err(clashes) = policy::check_set(&policies) {
         report.valid = report.valid.saturating_sub(clashes.len());
-        report.errors.extend(clashes.into_iter().map(Problem::from));
+        report.errors.extend(by_line(clashes));
     }
     report
+}
+
+/// People mend a file from top to bottom.
+fn by_line(mut errors: Vec<PolicyError>) -> impl Iterator<Item = Problem> {
+    errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    errors.into_iter().map(Problem::from)
 }
 
 /// A directory is its policy files; anything else is itself.

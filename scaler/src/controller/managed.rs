@@ -5,7 +5,8 @@ use std::sync::Arc;
 use scaler_core::{Autoscaler, Decision, Mode, ScalingPolicy, Timestamp};
 use tracing::{debug, info, warn};
 
-use super::{Journal, Status, evidence_text, policy_name, warn_failure};
+use super::log::{self, evidence_text, policy_name};
+use super::{Journal, Status};
 use crate::apply::Outcome;
 use crate::workloads::DeploymentKey;
 
@@ -127,7 +128,7 @@ impl Managed {
 
     pub(super) fn log_failure(&mut self, key: &DeploymentKey, from: u32, to: u32, why: &Outcome) {
         if self.last_failure != Some(why.name()) {
-            warn_failure(key, from, to, why);
+            log::failure(key, from, to, why);
             self.last_failure = Some(why.name());
         }
     }

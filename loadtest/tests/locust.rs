@@ -14,11 +14,19 @@ use tokio::net::TcpListener;
 async fn shop(roles: &[Role]) -> SocketAddr {
     let mut listeners = BTreeMap::new();
     for role in Role::ALL {
-        listeners.insert(role, TcpListener::bind("127.0.0.1:0").await.unwrap());
+        listeners.insert(
+            role,
+            TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
+        );
     }
     let addresses: BTreeMap<_, _> = listeners
         .iter()
-        .map(|(role, listener)| (role.address_variable(), listener.local_addr().unwrap()))
+        .map(|(role, listener)| {
+            (
+                role.address_variable(),
+                listener.local_addr().expect("bound"),
+            )
+        })
         .collect();
     for (role, listener) in listeners {
         if !roles.contains(&role) {
@@ -36,7 +44,7 @@ async fn shop(roles: &[Role]) -> SocketAddr {
         let settings = Settings::with_lookup(Arguments::parse_from(line), |variable| {
             addresses.get(variable).map(SocketAddr::to_string)
         })
-        .unwrap();
+        .expect("valid settings");
         tokio::spawn(async move {
             demo_shop::serve(listener, &settings, std::future::pending()).await;
         });
@@ -62,7 +70,9 @@ fn plan(frontend: SocketAddr, stages: &[(u32, u32)]) -> LoadPlan {
 }
 
 async fn locust() -> Locust {
-    Locust::ensure(&|step| eprintln!("{step}")).await.unwrap()
+    Locust::ensure(&|step| eprintln!("{step}"))
+        .await
+        .expect("Locust installs")
 }
 
 /// Longer than any plan here and Locust's own start, on a busy machine.

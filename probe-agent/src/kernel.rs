@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use ebpf_common::{ContainerConfig, SlotRef, index};
 
 pub use error::KernelError;
+pub use object::OBJECT;
 pub use settings::{SamplingRate, SamplingRateError, Settings, SettingsError};
 pub use support::{Support, SupportTable};
 pub use totals::{Reading, Scheduling, Totals};

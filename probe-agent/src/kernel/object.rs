@@ -18,8 +18,8 @@ use super::error::{no_permission, program_refused};
 use super::hook::Hook;
 use super::{KernelError, ledger};
 
-/// Built by `cargo ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
+/// The compiled programs, built by `cargo ebpf`. Public for benchmarks that load one by themselves.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../ebpf/dist/viperscale.bpf.o"
 ));

@@ -141,6 +141,9 @@ fn a_container_that_was_running_before_is_measured_from_now_on() {
         spin(700)
     });
     let mut kernel = open(Tree::V2);
+    kernel
+        .add(&[], &all_of(&BOTH))
+        .expect("attaches the hooks, which takes its time");
     sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
     hog.start();
     std::thread::sleep(Duration::from_millis(200));
@@ -148,6 +151,7 @@ fn a_container_that_was_running_before_is_measured_from_now_on() {
         .add(&[container.id()], &all_of(&BOTH))
         .expect("it can be measured");
     let (first, before) = (scheduling(&mut kernel, slot), hog.schedstat());
+    assert!(before.on_cpu_ns > 0, "the premise: it runs");
     hog.result();
     let (end, after) = (scheduling(&mut kernel, slot), hog.schedstat());
     sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");

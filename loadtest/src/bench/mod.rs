@@ -1,0 +1,3 @@
+//! Benchmarks: what the probes cost.
+
+pub mod probes;

@@ -1,5 +1,7 @@
 //! `scaler check`, as a user runs it. The expected output is in `tests/check/*.expected`.
 
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
+
 use std::path::Path;
 use std::process::{Command, Output};
 

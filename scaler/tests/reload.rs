@@ -1,5 +1,7 @@
 //! Policies that change while the scaler runs.
 
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! From an agent's report to the patched Deployment, over real gRPC and HTTP.
 
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
+
 mod common;
 
 use std::time::Duration;

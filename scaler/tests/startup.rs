@@ -1,5 +1,7 @@
 //! `scaler run` as a process: what it says when it cannot start, and how it stops.
 
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
+
 mod common;
 
 use std::net::TcpListener;

@@ -1,5 +1,7 @@
 //! The rules of the agents' stream.
 
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
+
 mod common;
 
 use common::{Cluster, Running, hello, policy};

@@ -130,18 +130,23 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
     let mut background = JoinSet::new();
     background.spawn(keep_services);
     background.spawn(keep_slices);
+    let registrar = Arc::new(registrar);
+    background.spawn(heartbeat(registrar.clone()));
+    // Pods learn at their start where services are, and no service may look empty for a moment.
+    // Only here: a store wakes but one of several that wait for it (kube 5.0, `DelayedInit`).
+    let filled = async {
+        // An error means that the task above is gone, which happens at shutdown only.
+        let _ = services.wait_until_ready().await;
+        let _ = slices.wait_until_ready().await;
+    };
+    tokio::select! {
+        () = filled => {}
+        () = stop.cancelled() => {}
+    }
     let limit = config.max_connections;
     let proxy = ServiceProxy::new(services.clone(), slices, changed, routed_sender, limit);
     let proxy_stop = CancellationToken::new();
     background.spawn(proxy.run(proxy_stop.clone()));
-    let registrar = Arc::new(registrar);
-    background.spawn(heartbeat(registrar.clone()));
-
-    // Pods learn at their start where services are.
-    tokio::select! {
-        _ = services.wait_until_ready() => {}
-        () = stop.cancelled() => {}
-    }
     let max_pods = usize::try_from(config.max_pods).unwrap_or(usize::MAX);
     Manager::new(node, max_pods)
         .run(stop.clone(), config.shutdown_grace)

@@ -81,18 +81,9 @@ impl ServiceProxy {
         }
     }
 
-    /// Follows services and endpoints until `stop`. Requests under way then may still finish on their
-    /// own tasks; no new ones are taken.
+    /// Follows services and endpoints, whose stores are filled, until `stop`. Requests under way then
+    /// may still finish on their own tasks; no new ones are taken.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let synced = async {
-            // An error means that the watcher is gone, which happens at shutdown only.
-            let _ = self.services.wait_until_ready().await;
-            let _ = self.slices.wait_until_ready().await;
-        };
-        tokio::select! {
-            () = synced => {}
-            () = stop.cancelled() => return,
-        }
         loop {
             let complete = self.reconcile().await;
             let retry = async {

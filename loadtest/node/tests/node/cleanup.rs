@@ -87,7 +87,7 @@ async fn a_killed_node_takes_its_pods_along_and_the_next_start_sweeps() {
         })
         .await;
     assert_eq!(uid(&again), uid(&pod));
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +123,7 @@ async fn a_stopped_node_leaves_neither_objects_nor_cgroups() {
     cluster
         .pod_when("sleeper", "running", |pod| phase(pod) == "Running")
         .await;
-    node.stop(NODE).await;
+    node.stop().await;
     assert!(nodes.get_opt(NODE).await.unwrap().is_none());
     assert!(leases.get_opt(NODE).await.unwrap().is_none());
     let pod = cluster

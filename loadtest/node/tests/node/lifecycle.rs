@@ -55,7 +55,7 @@ async fn init_containers_run_in_order_and_see_their_environment() {
         text,
         format!("first /tmp\nsecond /tmp\n{ip}:80 6379 /tmp\n")
     );
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ async fn a_missing_program_is_a_waiting_reason_and_a_crash_is_restarted_with_bac
     let log = format!("pods/default_crash_{}/main/0.log", uid(&crashed));
     let log = cluster.directory.path().join(NODE).join(log);
     assert_eq!(std::fs::read_to_string(log).unwrap(), "dying\n");
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +164,7 @@ async fn readiness_follows_the_probe_and_liveness_restarts() {
         .terminated
         .unwrap();
     assert!(last.message.unwrap().starts_with("Liveness probe failed"));
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,5 +235,5 @@ async fn deletion_terminates_first_and_kills_what_does_not_listen() {
         }
     }
     assert_eq!(std::fs::read_to_string(note).unwrap(), "bye\n");
-    node.stop(NODE).await;
+    node.stop().await;
 }

@@ -71,7 +71,7 @@ async fn a_pod_runs_inside_its_cgroups_and_within_its_quota() {
     })
     .await;
     assert!(!crate::support::alive(pids[0]));
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ async fn a_container_over_its_memory_limit_is_reported_as_killed_for_it() {
         pod_groups(NODE, "", uid(&pod)).is_empty(),
         "an ended pod keeps no cgroup"
     );
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 /// CPU time used by the group, from whichever hierarchy tells.

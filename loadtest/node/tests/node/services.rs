@@ -75,7 +75,7 @@ async fn requests_to_a_service_reach_its_ready_endpoints_only() {
         TcpStream::connect(address).await.err()
     })
     .await;
-    node.stop(NODE).await;
+    node.stop().await;
 }
 
 /// One request on a connection of its own; `None` when nobody listens.

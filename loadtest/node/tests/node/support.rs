@@ -12,20 +12,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for anything; generous, because tests share a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(10);
 
 /// An API server in this process.
-pub struct Cluster {
-    pub directory: tempfile::TempDir,
-    pub kubeconfig: PathBuf,
-    pub client: kube::Client,
+pub(crate) struct Cluster {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) client: kube::Client,
     _server: local_apiserver::Running,
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         assert!(
             nix::unistd::geteuid().is_root(),
             "these tests put processes into cgroups and need root: run them with sudo",
@@ -36,8 +36,11 @@ impl Cluster {
             .unwrap();
         let kubeconfig = server.kubeconfig().to_owned();
         let file = Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default());
-        let client = kube::Client::try_from(config.await.unwrap()).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(file, &options)
+            .await
+            .unwrap();
+        let client = kube::Client::try_from(config).unwrap();
         Self {
             directory,
             kubeconfig,
@@ -46,12 +49,12 @@ impl Cluster {
         }
     }
 
-    pub fn pods(&self) -> Api<Pod> {
+    pub(crate) fn pods(&self) -> Api<Pod> {
         Api::default_namespaced(self.client.clone())
     }
 
     /// Creates a pod with one container, bound to `node` as a scheduler would have bound it.
-    pub async fn create_pod(&self, node: &str, name: &str, container: Value) -> Pod {
+    pub(crate) async fn create_pod(&self, node: &str, name: &str, container: Value) -> Pod {
         let mut container = container;
         container["name"] = json!("main");
         container["image"] = json!("none");
@@ -59,7 +62,7 @@ impl Cluster {
             .await
     }
 
-    pub async fn create_pod_spec(&self, name: &str, spec: Value) -> Pod {
+    pub(crate) async fn create_pod_spec(&self, name: &str, spec: Value) -> Pod {
         let pod =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
         let pod: Pod = serde_json::from_value(pod).unwrap();
@@ -70,7 +73,12 @@ impl Cluster {
     }
 
     /// Waits until the pod satisfies `wanted`.
-    pub async fn pod_when(&self, name: &str, what: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+    pub(crate) async fn pod_when(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&Pod) -> bool,
+    ) -> Pod {
         let pods = self.pods();
         let mut last = None;
         let start = Instant::now();
@@ -86,14 +94,15 @@ impl Cluster {
 }
 
 /// A node in this process.
-pub struct TestNode {
+pub(crate) struct TestNode {
+    name: String,
     stop: CancellationToken,
     task: JoinHandle<Result<(), NodeError>>,
 }
 
 impl TestNode {
     /// Starts a node; `network` is the second byte of its pods' addresses, different in every test.
-    pub async fn start(cluster: &Cluster, name: &str, network: u8) -> Self {
+    pub(crate) async fn start(cluster: &Cluster, name: &str, network: u8) -> Self {
         let run_dir = cluster.directory.path().join(name);
         let mut config = NodeConfig::from_kubeconfig(name, &cluster.kubeconfig, run_dir)
             .await
@@ -101,19 +110,38 @@ impl TestNode {
         config.pod_cidr = format!("127.{network}.0.0/16").parse().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(local_node::run(config, stop.clone()));
-        Self { stop, task }
+        Self {
+            name: name.to_owned(),
+            stop,
+            task,
+        }
     }
 
     /// Stops it and checks that nothing of it is left.
-    pub async fn stop(self, name: &str) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
-        self.task.await.unwrap().unwrap();
-        assert_eq!(trees(name), Vec::<PathBuf>::new(), "cgroups are left");
+        (&mut self.task).await.unwrap().unwrap();
+        assert_eq!(trees(&self.name), Vec::<PathBuf>::new(), "cgroups are left");
+    }
+}
+
+impl Drop for TestNode {
+    /// A failed test leaves no process and no cgroup behind either.
+    fn drop(&mut self) {
+        self.task.abort();
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            match local_node::sweep(&self.name) {
+                // The aborted task has not let go of its lock yet.
+                Err(NodeError::Lock(_)) => std::thread::sleep(POLL),
+                _ => return,
+            }
+        }
     }
 }
 
 /// Polls `look` until it returns a value.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     while start.elapsed() < DEADLINE {
         if let Some(found) = look().await {
@@ -124,7 +152,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     panic!("not after {DEADLINE:?}: {what}");
 }
 
-pub fn condition(pod: &Pod, type_: &str) -> bool {
+pub(crate) fn condition(pod: &Pod, type_: &str) -> bool {
     let conditions = pod
         .status
         .iter()
@@ -134,18 +162,18 @@ pub fn condition(pod: &Pod, type_: &str) -> bool {
         .any(|c| c.type_ == type_ && c.status == "True")
 }
 
-pub fn phase(pod: &Pod) -> &str {
+pub(crate) fn phase(pod: &Pod) -> &str {
     pod.status
         .as_ref()
         .and_then(|status| status.phase.as_deref())
         .unwrap_or_default()
 }
 
-pub fn container(pod: &Pod) -> Option<&ContainerStatus> {
+pub(crate) fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_ref()?.first()
 }
 
-pub fn uid(pod: &Pod) -> &str {
+pub(crate) fn uid(pod: &Pod) -> &str {
     pod.metadata.uid.as_deref().unwrap()
 }
 
@@ -160,7 +188,7 @@ fn mounts() -> Vec<PathBuf> {
 }
 
 /// The node's directories that exist, one per hierarchy.
-pub fn trees(node: &str) -> Vec<PathBuf> {
+pub(crate) fn trees(node: &str) -> Vec<PathBuf> {
     let root = format!("viperscale-{node}");
     mounts()
         .iter()
@@ -170,7 +198,7 @@ pub fn trees(node: &str) -> Vec<PathBuf> {
 }
 
 /// The pod's directories that exist, one per hierarchy.
-pub fn pod_groups(node: &str, class: &str, uid: &str) -> Vec<PathBuf> {
+pub(crate) fn pod_groups(node: &str, class: &str, uid: &str) -> Vec<PathBuf> {
     let path = Path::new("kubepods").join(class).join(format!("pod{uid}"));
     trees(node)
         .iter()
@@ -180,13 +208,13 @@ pub fn pod_groups(node: &str, class: &str, uid: &str) -> Vec<PathBuf> {
 }
 
 /// The processes in a cgroup.
-pub fn processes(group: &Path) -> Vec<i32> {
+pub(crate) fn processes(group: &Path) -> Vec<i32> {
     let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     text.lines().map(|line| line.parse().unwrap()).collect()
 }
 
 /// Whether a process exists and is not a zombie.
-pub fn alive(pid: i32) -> bool {
+pub(crate) fn alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit(')')

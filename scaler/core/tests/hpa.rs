@@ -1,5 +1,7 @@
 //! Replays the stock HPA's own test tables (see `data/README.md`) where our semantics are the same.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
+
 use std::time::Duration;
 
 use scaler_core::behavior::{

@@ -1,7 +1,9 @@
 //! What the user wants: scaling policies, read from YAML and checked.
 
+mod behavior_schema;
 mod error;
 mod fields;
+mod metric_schema;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -158,6 +158,16 @@ mod tests {
             }),
             1
         );
+        assert_eq!(
+            replicas(Situation {
+                value: 21.0,
+                used: 2,
+                unready: 2,
+                ..BASE
+            }),
+            4,
+            "1.05 with the others idle: within tolerance"
+        );
     }
 
     #[test]

@@ -1,1 +1,24 @@
-//! (filled in below)
+//! The harness that users run: a local cluster, the demo shop under Locust, benchmarks.
+//!
+//! ```text
+//! local    control plane + node + pods as child processes       (any kubeconfig does as well)
+//! locust   real load, one virtual user at a time
+//! demo     load step ─▶ replica changes ─▶ timeline ─▶ summary
+//! bench    what the probes cost
+//! ```
+//!
+//! It starts the real `scaler` and `probe-agent` and knows them only by their command lines and
+//! their HTTP endpoints.
+
+pub mod bench;
+pub mod cli;
+pub mod demo;
+pub mod local;
+pub mod locust;
+pub mod shop;
+pub mod shop_manifests;
+
+mod cluster;
+mod run;
+
+pub use run::run;

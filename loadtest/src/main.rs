@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the harness.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> anyhow::Result<ExitCode> {
+    loadtest::run(loadtest::cli::Cli::parse())
+}

@@ -1,1 +1,14 @@
-//! (filled in below)
+//! Support of the end-to-end tests: the real binaries, a cluster to run them in, load.
+//!
+//! The cluster is a local one, or the one of `VIPERSCALE_E2E_KUBECONFIG`: then the node runtime
+//! joins that control plane, and the same tests run there.
+
+mod binaries;
+mod cluster;
+mod load;
+mod poll;
+
+pub use binaries::programs;
+pub use cluster::TestCluster;
+pub use load::Load;
+pub use poll::{eventually, throughout};

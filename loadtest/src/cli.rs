@@ -1,0 +1,89 @@
+//! The command line, and which part serves each command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::local::DEFAULT_PARENT;
+use crate::{bench, demo};
+
+/// Drives real load through a system that an autoscaler controls, on a local cluster of its own or
+/// on yours.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine, drive a load step, show what the scaler does, clean up
+    Demo(demo::DemoArgs),
+    /// The local cluster by itself
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Benchmarks
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// The control plane of the local cluster: API server and controllers
+    Apiserver(ApiserverArgs),
+    /// A node that runs pods as processes, for the local cluster or any other control plane
+    Node(NodeArgs),
+}
+
+/// What can be done with the local cluster.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Start it and keep it running until Ctrl-C
+    Up(ClusterUpArgs),
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// What the probes cost per event, beside libbpf-tools, in one run
+    Probes(bench::probes::ProbesArgs),
+}
+
+/// Options of `cluster up`.
+#[derive(Debug, Args)]
+pub struct ClusterUpArgs {
+    /// Where the kubeconfig, logs and state go
+    #[arg(long, env = "VIPERSCALE_DIR", default_value_os_t = PathBuf::from(DEFAULT_PARENT).join("cluster"))]
+    pub dir: PathBuf,
+    /// Also deploy the demo shop
+    #[arg(long, env = "VIPERSCALE_SHOP")]
+    pub shop: bool,
+}
+
+/// Options of `apiserver`.
+#[derive(Debug, Args)]
+pub struct ApiserverArgs {
+    /// Where the kubeconfig is written
+    #[arg(long, env = "VIPERSCALE_DIR")]
+    pub dir: PathBuf,
+    /// Loopback address to serve on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "VIPERSCALE_APISERVER_ADDRESS",
+        default_value = "127.0.0.1:0"
+    )]
+    pub address: std::net::SocketAddr,
+}
+
+/// Options of `node`.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The control plane to join
+    #[arg(long, env = "KUBECONFIG")]
+    pub kubeconfig: PathBuf,
+    /// Name of the Node object
+    #[arg(long, env = "VIPERSCALE_NODE_NAME", default_value = crate::local::NODE_NAME)]
+    pub name: String,
+    /// Where the pods' logs and state go
+    #[arg(long, env = "VIPERSCALE_DIR", default_value_os_t = PathBuf::from(DEFAULT_PARENT).join("node"))]
+    pub dir: PathBuf,
+}

@@ -1,0 +1,187 @@
+//! What the scaler says about its decisions, read from its HTTP endpoint.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// How long one answer may take; the scaler is on this machine.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The newest decision of each deployment.
+pub type Decisions = BTreeMap<String, Decision>;
+
+/// One decision, as far as the demo shows it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Decision {
+    /// Replicas it found.
+    pub current: u32,
+    /// Replicas it wants.
+    pub desired: u32,
+    /// One word.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+    /// What each metric said.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What one metric said.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Evidence {
+    /// The metric's name.
+    pub metric: String,
+    /// Its value with its unit, `-` without data.
+    pub value_text: String,
+    /// Its value; none without data.
+    pub value: Option<f64>,
+}
+
+impl Decision {
+    /// The value of `metric` with its unit, `-` where it is not measured.
+    pub fn value_of(&self, metric: &str) -> &str {
+        let evidence = self
+            .evidence
+            .iter()
+            .find(|evidence| evidence.metric == metric);
+        evidence.map_or("-", |evidence| &evidence.value_text)
+    }
+
+    /// Whether any metric has been measured.
+    pub fn is_informed(&self) -> bool {
+        self.evidence
+            .iter()
+            .any(|evidence| evidence.value.is_some())
+    }
+}
+
+/// A decision that changed a replica count.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangeDecision {
+    /// Seconds since the run began.
+    pub at: f64,
+    /// The deployment.
+    pub deployment: String,
+    /// Replicas before.
+    pub from: u32,
+    /// Replicas after.
+    pub to: u32,
+    /// One word.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+    /// What each metric said.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A reader of the scaler's decisions.
+#[derive(Debug, Clone)]
+pub struct DecisionReader {
+    client: reqwest::Client,
+    base: String,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    policies: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct PolicyState {
+    deployment: String,
+    decision: Option<Decision>,
+}
+
+#[derive(Deserialize)]
+struct PolicyHistory {
+    deployment: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    age_seconds: f64,
+    from: u32,
+    to: u32,
+    decision: Decision,
+}
+
+impl DecisionReader {
+    /// A reader of the scaler whose admin endpoint is at `address`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(address: std::net::SocketAddr) -> Result<Self> {
+        let client = reqwest::Client::builder()
+            .timeout(ANSWER_DEADLINE)
+            .no_proxy()
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self {
+            client,
+            base: format!("http://{address}"),
+        })
+    }
+
+    /// Whether the scaler says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let answer = self.client.get(format!("{}/ready", self.base)).send().await;
+        answer.is_ok_and(|response| response.status().is_success())
+    }
+
+    /// The newest decision of every deployment with a policy.
+    ///
+    /// # Errors
+    /// When the scaler does not answer, or not in the expected form.
+    pub async fn newest(&self) -> Result<Decisions> {
+        let states: Vec<PolicyState> = self.get("decisions").await?;
+        let told = |state: PolicyState| Some((state.deployment, state.decision?));
+        Ok(states.into_iter().filter_map(told).collect())
+    }
+
+    /// The decisions that changed a replica count, in order of time; `now` is in seconds since the
+    /// run began.
+    ///
+    /// # Errors
+    /// As [`DecisionReader::newest`].
+    pub async fn changes(&self, now: f64) -> Result<Vec<ChangeDecision>> {
+        let histories: Vec<PolicyHistory> = self.get("decisions/history").await?;
+        let mut changes: Vec<ChangeDecision> = histories
+            .into_iter()
+            .flat_map(
+                |PolicyHistory {
+                     deployment,
+                     changes,
+                 }| {
+                    changes.into_iter().map(move |change| ChangeDecision {
+                        at: now - change.age_seconds,
+                        deployment: deployment.clone(),
+                        from: change.from,
+                        to: change.to,
+                        reason: change.decision.reason,
+                        message: change.decision.message,
+                        evidence: change.decision.evidence,
+                    })
+                },
+            )
+            .collect();
+        changes.sort_by(|a, b| a.at.total_cmp(&b.at));
+        Ok(changes)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let answer: Answer<T> = self
+            .client
+            .get(format!("{}/{path}", self.base))
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .context("the scaler does not tell its decisions")?
+            .json()
+            .await
+            .context("cannot read the scaler's decisions")?;
+        Ok(answer.policies)
+    }
+}

@@ -1,0 +1,210 @@
+//! The live table: redrawn in place on a terminal, one line per second anywhere else.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+
+use super::decisions::Decisions;
+
+/// Width assumed where the terminal does not tell.
+const DEFAULT_WIDTH: u16 = 120;
+
+/// What is drawn; gathered by the run, one per refresh.
+#[derive(Debug, Default)]
+pub struct View {
+    /// What the run is doing, such as "load step".
+    pub phase: String,
+    /// Seconds since the run began.
+    pub elapsed: f64,
+    /// Seconds of load that are left.
+    pub left: f64,
+    /// Virtual users now.
+    pub users: u32,
+    /// Requests answered during the last full second.
+    pub requests_per_second: u64,
+    /// Those of them that failed.
+    pub failures_per_second: u64,
+    /// Replicas by deployment.
+    pub replicas: BTreeMap<String, Replicas>,
+    /// The scaler's newest decisions.
+    pub decisions: Decisions,
+    /// The newest sentence with which each deployment was changed.
+    pub last_change: BTreeMap<String, String>,
+}
+
+/// Replica counts of one deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// `status.readyReplicas`.
+    pub ready: u32,
+    /// `spec.replicas`.
+    pub desired: u32,
+}
+
+/// Where views are drawn.
+#[derive(Debug)]
+pub struct Screen {
+    terminal: bool,
+    drawn_lines: usize,
+}
+
+impl Screen {
+    /// The standard output.
+    pub fn stdout() -> Self {
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            drawn_lines: 0,
+        }
+    }
+
+    /// Draws `view` over the previous one.
+    pub fn draw(&mut self, view: &View) {
+        let text = if self.terminal {
+            let body = format!("{}\n{}\n", headline(view), table(view));
+            let up = match self.drawn_lines {
+                0 => String::new(),
+                lines => format!("\x1b[{lines}A\x1b[J"),
+            };
+            self.drawn_lines = body.lines().count();
+            format!("{up}{body}")
+        } else {
+            format!("{}\n", line(view))
+        };
+        let mut out = std::io::stdout().lock();
+        // A closed pipe must not end the run: the summary and the clean-up are still to come.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+fn headline(view: &View) -> String {
+    format!(
+        "{:>4.0} s  {}  {} users  {} requests/s  {} failed/s  {:.0} s left",
+        view.elapsed,
+        view.phase,
+        view.users,
+        view.requests_per_second,
+        view.failures_per_second,
+        view.left.max(0.0)
+    )
+}
+
+/// One line without control characters, for logs: the deployments that are not at rest.
+fn line(view: &View) -> String {
+    let busy: Vec<String> = view
+        .replicas
+        .iter()
+        .filter(|(_, replicas)| replicas.desired > 1)
+        .map(|(name, r)| format!("{name} {}/{}", r.ready, r.desired))
+        .collect();
+    format!("{}  {}", headline(view), busy.join("  "))
+}
+
+fn table(view: &View) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(DEFAULT_WIDTH);
+    }
+    table.set_header([
+        "deployment",
+        "ready",
+        "run-queue p95",
+        "faults/s",
+        "sent/s",
+        "decision",
+    ]);
+    for (name, replicas) in &view.replicas {
+        let decision = view.decisions.get(name);
+        let value = |metric| {
+            decision
+                .map_or("-", |decision| decision.value_of(metric))
+                .to_owned()
+        };
+        let why = view
+            .last_change
+            .get(name)
+            .or(decision.map(|decision| &decision.message));
+        let mut ready = Cell::new(format!("{}/{}", replicas.ready, replicas.desired));
+        if replicas.ready < replicas.desired {
+            ready = ready.fg(Color::Yellow);
+        } else if replicas.desired > 1 {
+            ready = ready.fg(Color::Green);
+        }
+        table.add_row([
+            Cell::new(name),
+            ready,
+            Cell::new(value("runqLatency")),
+            Cell::new(value("userPageFaults")),
+            Cell::new(value("sentBytes")),
+            Cell::new(why.map_or("", String::as_str)),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decisions::{Decision, Evidence};
+    use super::*;
+
+    fn view() -> View {
+        let evidence = Evidence {
+            metric: "runqLatency".to_owned(),
+            value_text: "38ms".to_owned(),
+            value: Some(38e6),
+        };
+        let decision = Decision {
+            current: 1,
+            desired: 4,
+            reason: "AboveThreshold".to_owned(),
+            message: "runqLatency p95 38ms over 2ms: 1 -> 4 replicas".to_owned(),
+            evidence: vec![evidence],
+        };
+        View {
+            phase: "load step".to_owned(),
+            elapsed: 12.0,
+            left: 30.0,
+            users: 25,
+            requests_per_second: 31,
+            failures_per_second: 2,
+            replicas: BTreeMap::from([
+                (
+                    "cartservice".to_owned(),
+                    Replicas {
+                        ready: 1,
+                        desired: 4,
+                    },
+                ),
+                (
+                    "frontend".to_owned(),
+                    Replicas {
+                        ready: 1,
+                        desired: 1,
+                    },
+                ),
+            ]),
+            decisions: BTreeMap::from([("cartservice".to_owned(), decision)]),
+            last_change: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_table_shows_values_and_reasons() {
+        let text = table(&view()).to_string();
+        for part in ["cartservice", "1/4", "38ms", "4 replicas", "frontend"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_line_names_only_what_moves() {
+        let text = line(&view());
+        assert!(
+            text.contains("31 requests/s") && text.contains("cartservice 1/4"),
+            "{text}"
+        );
+        assert!(!text.contains("frontend"), "{text}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Each command, run by the kind of runtime that fits it.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{ApiserverArgs, BenchCommand, Cli, ClusterCommand, Command, NodeArgs};
+use crate::local::interrupted;
+use crate::{bench, cluster, demo};
+
+/// Runs `cli` to its end.
+///
+/// # Errors
+/// What the command says.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Demo(args) => {
+            log_by_default("warn");
+            parent_runtime()?.block_on(demo::run(args))
+        }
+        Command::Cluster(ClusterCommand::Up(args)) => {
+            log_by_default("warn");
+            parent_runtime()?.block_on(cluster::up(args))
+        }
+        Command::Bench(BenchCommand::Probes(args)) => {
+            log_by_default("warn");
+            bench::probes::run(args)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Apiserver(args) => {
+            log_by_default("info");
+            server_runtime()?.block_on(apiserver(args))
+        }
+        Command::Node(args) => {
+            log_by_default("info");
+            server_runtime()?.block_on(node(args))
+        }
+    }
+}
+
+/// A runtime on the main thread alone: the kernel ties a child's life to the thread that started
+/// it, and this one lives as long as the program.
+fn parent_runtime() -> Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+fn server_runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+/// Logs to standard error at `level` unless RUST_LOG says otherwise.
+fn log_by_default(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+async fn apiserver(args: ApiserverArgs) -> Result<ExitCode> {
+    std::fs::create_dir_all(&args.dir)
+        .with_context(|| format!("cannot create {}", args.dir.display()))?;
+    let mut config = local_apiserver::Config::new(args.dir);
+    config.address = args.address;
+    let started = |server: &local_apiserver::Running| {
+        tracing::info!(address = %server.address(), "the API server answers");
+    };
+    local_apiserver::run_control_plane(config, cancelled_by_signal(), started).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn node(args: NodeArgs) -> Result<ExitCode> {
+    let config =
+        local_node::NodeConfig::from_kubeconfig(args.name, &args.kubeconfig, args.dir).await?;
+    local_node::run(config, cancelled_by_signal()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A token that the first SIGINT or SIGTERM cancels.
+fn cancelled_by_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        let signal = interrupted().await;
+        tracing::info!(signal, "stopping");
+        cancelled.cancel();
+    });
+    token
+}

@@ -1,11 +1,14 @@
 //! Log lines: events with fields, as text or JSON, filtered by `RUST_LOG`.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
 
-/// What is logged when `RUST_LOG` is not set.
-const DEFAULT_FILTER: &str = "info";
+/// What is logged when `RUST_LOG` is not set. The client logs each failed request itself, without
+/// saying what it was for; we say that.
+const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off";
 
 /// Starts logging to standard error. A second call in one process does nothing.
 pub fn install(format: LogFormat) {

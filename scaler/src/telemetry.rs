@@ -16,7 +16,8 @@ pub fn install(format: LogFormat) {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // An error here means that a subscriber is already there, which is what we want.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

@@ -18,6 +18,8 @@ mod forward;
 mod frontend;
 mod headers;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};

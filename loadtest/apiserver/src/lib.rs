@@ -1,4 +1,42 @@
-//! placeholder doc
+//! A small Kubernetes-compatible API server and its controllers, for the local cluster.
+//!
+//! ```text
+//!              kubectl, kube clients, the node, the scaler        controllers (clients, too)
+//!                                   │ HTTPS, bearer token              │
+//!  server (TLS, connections) ─▶ http (routes, negotiation) ─▶ discovery│
+//!                                   │                                  │
+//!        resource (what is served)  │  patch, selector, table ◀────────┘
+//!                                   ▼
+//!   lifecycle (create, modify, delete, scale, bind) ─▶ admission (defaults, validation, addresses)
+//!                                   │ one transaction
+//!                                   ▼
+//!                store (objects, one revision, history ring) ─▶ cursors ─▶ watches
+//! ```
+//!
+//! [`run_control_plane`] is all of it; [`serve`] is the server alone. Both write `kubeconfig` into
+//! the directory of the run, which is the only way in: clients of any language work with it.
+//!
+//! # Invariants
+//! - One revision counter and one lock: a watch that starts at the resourceVersion of a list
+//!   misses nothing and repeats nothing. See the `store` module.
+//! - Every request is one atomic step; patches need no retry loop and never conflict, unless the
+//!   client names a resourceVersion.
+//! - A change that changes nothing writes nothing and wakes nobody.
+//! - Memory is bounded: objects per kind, changes kept per kind, events (by count and age),
+//!   request bodies and connections. Watchers have no buffers; slow ones are told to list again
+//!   (`410 Gone`).
+//! - Controllers know the server only as clients do. They act on what they read just now, so a
+//!   stale cache cannot make them act twice.
+//! - Pods on a node are finally removed by that node (`gracePeriodSeconds: 0`), as with a kubelet.
+//!
+//! # Deliberately absent
+//! Persistence (a restart is an empty cluster), RBAC and service account tokens (one user, who may
+//! do everything), admission and conversion webhooks, schemas of custom resources (they are stored
+//! as sent), conflicts between field managers, protobuf (kubectl's imperative `create namespace`
+//! and the like need it; `apply -f` and `create -f` do not), exec, attach, port-forward and logs,
+//! quotas, stateful sets, daemon sets and jobs, HTTP/2, access from other machines. For those, use
+//! a real cluster: nothing outside this crate can tell the difference otherwise.
+
 mod admission;
 mod api;
 mod auth;
@@ -21,7 +59,7 @@ mod store;
 mod table;
 mod tls;
 
-pub use control_plane::{ControlPlaneError, run_control_plane};
 pub use config::{Config, StoreLimits};
+pub use control_plane::{ControlPlaneError, run_control_plane};
 pub use server::{Running, ServeError, serve};
 pub use tls::TlsError;

@@ -22,38 +22,60 @@ const MANAGER: &str = "endpointslice-controller.k8s.io";
 
 pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let client = context.client.clone();
-    let controller =
-        Controller::new(Api::<Service>::all(client.clone()), watcher::Config::default())
-            .owns(Api::<EndpointSlice>::all(client.clone()), watcher::Config::default());
+    let controller = Controller::new(
+        Api::<Service>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .owns(
+        Api::<EndpointSlice>::all(client.clone()),
+        watcher::Config::default(),
+    );
     let services = controller.store();
     let controller = controller.watches(
         Api::<Pod>::all(client),
         watcher::Config::default(),
         move |pod: Pod| {
-            let selecting = services.state().into_iter().filter(|service| selects(service, &pod));
-            selecting.map(|service| ObjectRef::from_obj(service.as_ref())).collect::<Vec<_>>()
+            let selecting = services
+                .state()
+                .into_iter()
+                .filter(|service| selects(service, &pod));
+            selecting
+                .map(|service| ObjectRef::from_obj(service.as_ref()))
+                .collect::<Vec<_>>()
         },
     );
     drive(controller, reconcile, context, stop).await;
 }
 
 fn selects(service: &Service, pod: &Pod) -> bool {
-    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    let selector = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.selector.as_ref());
     service.namespace() == pod.namespace()
         && selector.is_some_and(|selector| {
             !selector.is_empty()
-                && selector.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
+                && selector
+                    .iter()
+                    .all(|(key, value)| pod.labels().get(key) == Some(value))
         })
 }
 
 async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Action, Error> {
-    let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+    let selector = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.selector.clone())
+        .unwrap_or_default();
     // Without a selector, somebody else states the endpoints.
     if selector.is_empty() || service.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let namespace = service.namespace().unwrap_or_default();
-    let query: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let query: Vec<String> = selector
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     let mut pods = Api::<Pod>::namespaced(context.client.clone(), &namespace)
         .list(&ListParams::default().labels(&query.join(",")))
         .await
@@ -61,8 +83,20 @@ async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Actio
         .items;
     pods.retain(|pod| !pods::is_finished(pod) && ip(pod).is_some());
     pods.sort_by_key(ResourceExt::name_any);
-    write::<EndpointSlice>(&context, &service, &slice_name(&service), slice(&service, &pods)).await?;
-    write::<Endpoints>(&context, &service, &service.name_any(), endpoints(&service, &pods)).await?;
+    write::<EndpointSlice>(
+        &context,
+        &service,
+        &slice_name(&service),
+        slice(&service, &pods),
+    )
+    .await?;
+    write::<Endpoints>(
+        &context,
+        &service,
+        &service.name_any(),
+        endpoints(&service, &pods),
+    )
+    .await?;
     Ok(Action::requeue(RESYNC))
 }
 
@@ -84,7 +118,10 @@ where
     let parameters = PatchParams::apply(MANAGER).force();
     match api.patch(name, &parameters, &Patch::Apply(&object)).await {
         Err(error) if is_gone(&error) => Ok(()),
-        other => other.map(drop).doing(format!("write the endpoints of service {}", service.name_any())),
+        other => other.map(drop).doing(format!(
+            "write the endpoints of service {}",
+            service.name_any()
+        )),
     }
 }
 
@@ -93,7 +130,11 @@ fn slice_name(service: &Service) -> String {
 }
 
 fn ip(pod: &Pod) -> Option<&str> {
-    pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())
+    pod.status
+        .as_ref()?
+        .pod_ip
+        .as_deref()
+        .filter(|ip| !ip.is_empty())
 }
 
 /// A port of the service as pods offer it: name, protocol, number.
@@ -139,7 +180,11 @@ fn metadata(service: &Service, name: &str) -> Value {
 }
 
 fn publishes_not_ready(service: &Service) -> bool {
-    service.spec.as_ref().and_then(|spec| spec.publish_not_ready_addresses) == Some(true)
+    service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.publish_not_ready_addresses)
+        == Some(true)
 }
 
 fn target(pod: &Pod) -> Value {
@@ -174,9 +219,8 @@ fn slice(service: &Service, pods: &[Pod]) -> Value {
 }
 
 fn endpoints(service: &Service, pods: &[Pod]) -> Value {
-    let address = |pod: &&Pod| {
-        json!({"ip": ip(pod), "nodeName": pods::node(pod), "targetRef": target(pod)})
-    };
+    let address =
+        |pod: &&Pod| json!({"ip": ip(pod), "nodeName": pods::node(pod), "targetRef": target(pod)});
     let (ready, not_ready): (Vec<&Pod>, Vec<&Pod>) = pods
         .iter()
         .filter(|pod| !pods::is_deleting(pod))
@@ -225,16 +269,36 @@ mod tests {
 
     #[test]
     fn readiness_and_termination_are_told_apart() {
-        let pods = [pod("a", "True", false), pod("b", "False", false), pod("c", "True", true)];
+        let pods = [
+            pod("a", "True", false),
+            pod("b", "False", false),
+            pod("c", "True", true),
+        ];
         let slice = slice(&service(json!("http")), &pods);
-        let ready: Vec<&Value> =
-            slice["endpoints"].as_array().unwrap().iter().map(|e| &e["conditions"]["ready"]).collect();
+        let ready: Vec<&Value> = slice["endpoints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| &e["conditions"]["ready"])
+            .collect();
         assert_eq!(ready, [true, false, false]);
         assert_eq!(slice["endpoints"][2]["conditions"]["terminating"], true);
         assert_eq!(slice["ports"][0]["port"], 8080);
         let endpoints = endpoints(&service(json!(9000)), &pods);
-        assert_eq!(endpoints["subsets"][0]["addresses"].as_array().unwrap().len(), 1);
-        assert_eq!(endpoints["subsets"][0]["notReadyAddresses"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            endpoints["subsets"][0]["addresses"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            endpoints["subsets"][0]["notReadyAddresses"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
         assert_eq!(endpoints["subsets"][0]["ports"][0]["port"], 9000);
     }
 

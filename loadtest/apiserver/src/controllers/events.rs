@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ObjectMeta, PostParams};
 use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
 use tracing::debug;
 
 /// What happened.
@@ -25,7 +25,10 @@ static SEQUENCE: AtomicU32 = AtomicU32::new(0);
 
 /// Writes an event in the background: losing one must not hold up or fail a reconciliation.
 pub(super) fn record(client: &Client, regarding: ObjectReference, note: Note) {
-    let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    let namespace = regarding
+        .namespace
+        .clone()
+        .unwrap_or_else(|| "default".to_owned());
     let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
     let now = Timestamp::now();
     let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
@@ -40,7 +43,10 @@ pub(super) fn record(client: &Client, regarding: ObjectReference, note: Note) {
         type_: Some(note.kind.to_owned()),
         reason: Some(note.reason.to_owned()),
         message: Some(note.message),
-        source: Some(EventSource { component: Some(note.component.to_owned()), host: None }),
+        source: Some(EventSource {
+            component: Some(note.component.to_owned()),
+            host: None,
+        }),
         reporting_component: Some(note.component.to_owned()),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),

@@ -57,7 +57,10 @@ trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, kube::Error> {
     fn doing(self, action: impl Into<String>) -> Result<T, Error> {
-        self.map_err(|source| Error { action: action.into(), source })
+        self.map_err(|source| Error {
+            action: action.into(),
+            source,
+        })
     }
 }
 

@@ -18,7 +18,13 @@ const CHECK: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let api: Api<Namespace> = Api::all(context.client.clone());
-    drive(Controller::new(api, watcher::Config::default()), reconcile, context, stop).await;
+    drive(
+        Controller::new(api, watcher::Config::default()),
+        reconcile,
+        context,
+        stop,
+    )
+    .await;
 }
 
 async fn reconcile(cached: Arc<Namespace>, context: Arc<Context>) -> Result<Action, Error> {
@@ -30,12 +36,17 @@ async fn reconcile(cached: Arc<Namespace>, context: Arc<Context>) -> Result<Acti
         return Ok(Action::requeue(CHECK));
     }
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
-    let Some(mut namespace) = namespaces.get_opt(&name).await.doing("read the namespace")? else {
+    let Some(mut namespace) = namespaces
+        .get_opt(&name)
+        .await
+        .doing("read the namespace")?
+    else {
         return Ok(Action::await_change());
     };
     namespace.spec.get_or_insert_default().finalizers = None;
-    let finalized: Result<Namespace, _> =
-        namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
+    let finalized: Result<Namespace, _> = namespaces
+        .replace_subresource("finalize", &name, &PostParams::default(), &namespace)
+        .await;
     finalized.doing(format!("finalize namespace {name}"))?;
     Ok(Action::await_change())
 }
@@ -59,7 +70,10 @@ async fn empty(client: &Client, namespace: &str) -> Result<usize, Error> {
 }
 
 async fn namespaced_resources(client: &Client) -> Result<Vec<ApiResource>, Error> {
-    let discovery = Discovery::new(client.clone()).run().await.doing("discover resources")?;
+    let discovery = Discovery::new(client.clone())
+        .run()
+        .await
+        .doing("discover resources")?;
     Ok(discovery
         .groups()
         .flat_map(|group| group.recommended_resources())

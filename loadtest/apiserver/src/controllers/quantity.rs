@@ -6,7 +6,9 @@
 /// millionths.
 pub(super) fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && !".+-".contains(c)).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && !".+-".contains(c))
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let factor = match suffix {
         "" => 1.0,
@@ -34,9 +36,13 @@ mod tests {
 
     #[test]
     fn suffixes() {
-        for (text, expected) in
-            [("250m", 0.25), ("2", 2.0), ("1.5", 1.5), ("64Mi", 67_108_864.0), ("1e3", 1_000.0)]
-        {
+        for (text, expected) in [
+            ("250m", 0.25),
+            ("2", 2.0),
+            ("1.5", 1.5),
+            ("64Mi", 67_108_864.0),
+            ("1e3", 1_000.0),
+        ] {
             let found = parse(text).unwrap();
             assert!((found - expected).abs() < 1e-9, "{text}: {found}");
         }

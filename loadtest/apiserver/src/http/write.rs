@@ -29,7 +29,8 @@ impl Call {
             "application/yaml" => serde_yaml::from_slice(&self.body).map_err(|error| bad(&error)),
             other => Err(ApiError::UnsupportedMediaType(format!(
                 "the body of the request was in an unknown format ({other:?}); accepted media \
-                 types include: application/json, application/yaml"
+                 types include: application/json, application/yaml (kubectl sends the objects of its \
+                 imperative `create` commands as protobuf: use `kubectl apply -f` or `create -f`)"
             ))),
         }
     }

@@ -31,10 +31,19 @@ const COMPONENT: &str = "deployment-controller";
 
 pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let client = context.client.clone();
-    let controller =
-        Controller::new(Api::<Deployment>::all(client.clone()), watcher::Config::default())
-            .owns(Api::<ReplicaSet>::all(client.clone()), watcher::Config::default())
-            .watches(Api::<Pod>::all(client), watcher::Config::default(), |pod: Pod| of_ending_pod(&pod));
+    let controller = Controller::new(
+        Api::<Deployment>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .owns(
+        Api::<ReplicaSet>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .watches(
+        Api::<Pod>::all(client),
+        watcher::Config::default(),
+        |pod: Pod| of_ending_pod(&pod),
+    );
     drive(controller, reconcile, context, stop).await;
 }
 
@@ -45,7 +54,10 @@ fn of_ending_pod(pod: &Pod) -> Option<ObjectRef<Deployment>> {
         return None;
     }
     let hash = pod.labels().get(HASH_LABEL)?;
-    let set = pod.owner_references().iter().find(|owner| owner.controller == Some(true))?;
+    let set = pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true))?;
     let name = set.name.strip_suffix(&format!("-{hash}"))?;
     Some(ObjectRef::new(name).within(&pod.namespace()?))
 }
@@ -64,7 +76,11 @@ struct Rollout {
 async fn reconcile(cached: Arc<Deployment>, context: Arc<Context>) -> Result<Action, Error> {
     let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
     let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
-    let Some(deployment) = deployments.get_opt(&name).await.doing("read the deployment")? else {
+    let Some(deployment) = deployments
+        .get_opt(&name)
+        .await
+        .doing("read the deployment")?
+    else {
         return Ok(Action::await_change());
     };
     let mut rollout = Rollout::read(context, deployment, &namespace).await?;
@@ -79,7 +95,10 @@ async fn reconcile(cached: Arc<Deployment>, context: Arc<Context>) -> Result<Act
     );
     if rollout.deployment.status.as_ref() != Some(&status) {
         let patch = status_patch(rollout.deployment.status.as_ref(), &status);
-        match deployments.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match deployments
+            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
             Err(error) if is_gone(&error) => {}
             other => {
                 other.doing("write the status")?;
@@ -97,24 +116,37 @@ impl Rollout {
     ) -> Result<Self, Error> {
         let sets: Api<ReplicaSet> = Api::namespaced(context.client.clone(), namespace);
         let uid = deployment.uid().unwrap_or_default();
-        let selector =
-            Selector::try_from(deployment.spec.selector.clone()).unwrap_or_default();
+        let selector = Selector::try_from(deployment.spec.selector.clone()).unwrap_or_default();
         let parameters = ListParams::default().labels_from(&selector);
-        let mut owned: Vec<ReplicaSet> =
-            sets.list(&parameters).await.doing("list replica sets")?.items;
+        let mut owned: Vec<ReplicaSet> = sets
+            .list(&parameters)
+            .await
+            .doing("list replica sets")?
+            .items;
         owned.retain(|set| is_controlled_by(set, &uid));
         owned.sort_by_key(|set| (set.creation_timestamp().map(|time| time.0), set.name_any()));
-        let position = owned.iter().position(|set| revision::has_template(set, &deployment));
+        let position = owned
+            .iter()
+            .position(|set| revision::has_template(set, &deployment));
         let current = position.map(|position| owned.remove(position));
-        Ok(Self { context, deployment, sets, current, old: owned })
+        Ok(Self {
+            context,
+            deployment,
+            sets,
+            current,
+            old: owned,
+        })
     }
 
     /// Takes the next steps: a new set, replica counts, clean-up.
     async fn advance(&mut self, namespace: &str) -> Result<(), Error> {
         let spec = self.deployment.spec.clone();
         let paused = spec.paused == Some(true);
-        let recreate =
-            spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref()) == Some("Recreate");
+        let recreate = spec
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.type_.as_deref())
+            == Some("Recreate");
         if recreate && !paused {
             for index in 0..self.old.len() {
                 self.scale_old(index, 0).await?;
@@ -126,7 +158,11 @@ impl Rollout {
         let bounds = Bounds::of(&self.deployment);
         if self.current.is_none() && !paused {
             let others = self.old.iter().map(|set| Revision::of(set).replicas).sum();
-            let first = if recreate { bounds.desired } else { bounds.first_replicas(others) };
+            let first = if recreate {
+                bounds.desired
+            } else {
+                bounds.first_replicas(others)
+            };
             self.current = self.create_set(first).await?;
         }
         self.record_revision(namespace).await?;
@@ -134,16 +170,22 @@ impl Rollout {
             // A paused deployment is scaled, not rolled: whatever revision is there is resized.
             if let Some(current) = &self.current {
                 let (name, now) = (current.name_any(), Revision::of(current).replicas);
-                self.current = self.scale(&name, now, bounds.desired).await?.or(self.current.take());
+                self.current = self
+                    .scale(&name, now, bounds.desired)
+                    .await?
+                    .or(self.current.take());
             }
             return Ok(());
         }
         self.roll(&bounds).await?;
-        self.clean_up(spec.revision_history_limit.unwrap_or(10)).await
+        self.clean_up(spec.revision_history_limit.unwrap_or(10))
+            .await
     }
 
     async fn roll(&mut self, bounds: &Bounds) -> Result<(), Error> {
-        let Some(current) = &self.current else { return Ok(()) };
+        let Some(current) = &self.current else {
+            return Ok(());
+        };
         let old: Vec<Revision> = self.old.iter().map(Revision::of).collect();
         let plan = rolling::plan(bounds, Revision::of(current), &old);
         let (name, now) = (current.name_any(), Revision::of(current).replicas);
@@ -157,7 +199,10 @@ impl Rollout {
     }
 
     async fn scale_old(&mut self, index: usize, to: i32) -> Result<(), Error> {
-        let (name, from) = (self.old[index].name_any(), Revision::of(&self.old[index]).replicas);
+        let (name, from) = (
+            self.old[index].name_any(),
+            Revision::of(&self.old[index]).replicas,
+        );
         if let Some(scaled) = self.scale(&name, from, to).await? {
             self.old[index] = scaled;
         }
@@ -176,12 +221,19 @@ impl Rollout {
             .await
             .doing(format!("scale replica set {set} from {from} to {to}"))?;
         let direction = if to > from { "up" } else { "down" };
-        self.note(format!("Scaled {direction} replica set {set} from {from} to {to}"));
+        self.note(format!(
+            "Scaled {direction} replica set {set} from {from} to {to}"
+        ));
         Ok(Some(scaled))
     }
 
     fn note(&self, message: String) {
-        let note = Note { component: COMPONENT, kind: "Normal", reason: "ScalingReplicaSet", message };
+        let note = Note {
+            component: COMPONENT,
+            kind: "Normal",
+            reason: "ScalingReplicaSet",
+            message,
+        };
         events::record(&self.context.client, self.deployment.object_ref(&()), note);
     }
 
@@ -212,7 +264,9 @@ impl Rollout {
             })
             .map(ResourceExt::name_any)
             .collect();
-        let surplus = empty.len().saturating_sub(usize::try_from(limit).unwrap_or(0));
+        let surplus = empty
+            .len()
+            .saturating_sub(usize::try_from(limit).unwrap_or(0));
         for name in &empty[..surplus] {
             match self.sets.delete(name, &DeleteParams::background()).await {
                 Err(error) if is_gone(&error) => {}

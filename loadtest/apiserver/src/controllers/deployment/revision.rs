@@ -44,7 +44,11 @@ fn template_hash(template: &PodTemplateSpec, collisions: i32) -> String {
 }
 
 fn number(object: &impl ResourceExt) -> i64 {
-    object.annotations().get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    object
+        .annotations()
+        .get(REVISION)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 impl Rollout {
@@ -59,19 +63,30 @@ impl Rollout {
     pub(super) async fn create_set(&self, replicas: i32) -> Result<Option<ReplicaSet>, Error> {
         let spec = self.deployment.spec.clone();
         let status = self.deployment.status.as_ref();
-        let collisions = status.and_then(|status| status.collision_count).unwrap_or(0);
+        let collisions = status
+            .and_then(|status| status.collision_count)
+            .unwrap_or(0);
         let hash = template_hash(&spec.template, collisions);
         let name = format!("{}-{hash}", self.deployment.name_any());
         let mut template = spec.template;
         let metadata = template.metadata.get_or_insert_default();
-        metadata.labels.get_or_insert_default().insert(HASH_LABEL.to_owned(), hash.clone());
+        metadata
+            .labels
+            .get_or_insert_default()
+            .insert(HASH_LABEL.to_owned(), hash.clone());
         let mut selector = spec.selector;
-        selector.match_labels.get_or_insert_default().insert(HASH_LABEL.to_owned(), hash);
+        selector
+            .match_labels
+            .get_or_insert_default()
+            .insert(HASH_LABEL.to_owned(), hash);
         let set = ReplicaSet {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
                 namespace: self.deployment.namespace(),
-                labels: template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()),
+                labels: template
+                    .metadata
+                    .as_ref()
+                    .and_then(|metadata| metadata.labels.clone()),
                 annotations: Some(
                     [(REVISION.to_owned(), self.revision_number().to_string())].into(),
                 ),
@@ -106,8 +121,7 @@ impl Rollout {
 
     async fn count_collision(&self, collisions: i32) -> Result<(), Error> {
         let namespace = self.deployment.namespace().unwrap_or_default();
-        let deployments: Api<Deployment> =
-            Api::namespaced(self.context.client.clone(), &namespace);
+        let deployments: Api<Deployment> = Api::namespaced(self.context.client.clone(), &namespace);
         let patch = json!({"status": {"collisionCount": collisions}});
         deployments
             .patch_status(
@@ -123,7 +137,9 @@ impl Rollout {
     /// Keeps the revision annotations of the present set and of the deployment up to date, as
     /// `kubectl rollout` reads them.
     pub(super) async fn record_revision(&mut self, namespace: &str) -> Result<(), Error> {
-        let Some(current) = &self.current else { return Ok(()) };
+        let Some(current) = &self.current else {
+            return Ok(());
+        };
         let revision = self.revision_number();
         let patch = json!({"metadata": {"annotations": {REVISION: revision.to_string()}}});
         let parameters = PatchParams::default();
@@ -140,7 +156,11 @@ impl Rollout {
             let deployments: Api<Deployment> =
                 Api::namespaced(self.context.client.clone(), namespace);
             self.deployment = deployments
-                .patch(&self.deployment.name_any(), &parameters, &Patch::Merge(&patch))
+                .patch(
+                    &self.deployment.name_any(),
+                    &parameters,
+                    &Patch::Merge(&patch),
+                )
                 .await
                 .doing("number the deployment's revision")?;
         }

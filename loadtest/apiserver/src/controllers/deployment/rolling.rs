@@ -47,8 +47,10 @@ impl Bounds {
     pub(super) fn of(deployment: &Deployment) -> Self {
         let spec = &deployment.spec;
         let desired = spec.replicas.unwrap_or(1);
-        let rolling =
-            spec.strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+        let rolling = spec
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.rolling_update.as_ref());
         let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
         let unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
         Self::resolve(desired, surge, unavailable)
@@ -72,8 +74,16 @@ impl Bounds {
         };
         let surge = count(surge, true).max(0);
         let unavailable = count(unavailable, false).clamp(0, desired.max(0));
-        let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
-        Self { desired, surge, unavailable }
+        let unavailable = if surge == 0 && unavailable == 0 {
+            1
+        } else {
+            unavailable
+        };
+        Self {
+            desired,
+            surge,
+            unavailable,
+        }
     }
 
     fn most(self) -> i32 {
@@ -98,7 +108,17 @@ pub(super) struct Plan {
 /// `old` is ordered oldest first.
 pub(super) fn plan(bounds: &Bounds, current: Revision, old: &[Revision]) -> Plan {
     let asked = grown(bounds, current, old);
-    Plan { current: asked, old: shrunk(bounds, Revision { replicas: asked, ..current }, old) }
+    Plan {
+        current: asked,
+        old: shrunk(
+            bounds,
+            Revision {
+                replicas: asked,
+                ..current
+            },
+            old,
+        ),
+    }
 }
 
 fn grown(bounds: &Bounds, current: Revision, old: &[Revision]) -> i32 {
@@ -124,7 +144,10 @@ fn shrunk(bounds: &Bounds, current: Revision, old: &[Revision]) -> Vec<i32> {
     }
     // Then available ones, as far as enough others are available.
     let available = current.available.min(current.replicas)
-        + old.iter().map(|one| one.available.min(one.replicas)).sum::<i32>();
+        + old
+            .iter()
+            .map(|one| one.available.min(one.replicas))
+            .sum::<i32>();
     let mut spare = spare.min((available - fewest).max(0));
     for one in &mut old {
         let take = one.replicas.min(spare);
@@ -147,27 +170,81 @@ mod tests {
     fn percentages_round_as_upstream() {
         let quarter = percent("25%");
         let bounds = Bounds::resolve(5, quarter.as_ref(), quarter.as_ref());
-        assert_eq!(bounds, Bounds { desired: 5, surge: 2, unavailable: 1 });
+        assert_eq!(
+            bounds,
+            Bounds {
+                desired: 5,
+                surge: 2,
+                unavailable: 1
+            }
+        );
         let bounds = Bounds::resolve(1, quarter.as_ref(), quarter.as_ref());
-        assert_eq!(bounds, Bounds { desired: 1, surge: 1, unavailable: 0 });
+        assert_eq!(
+            bounds,
+            Bounds {
+                desired: 1,
+                surge: 1,
+                unavailable: 0
+            }
+        );
         let zero = Some(IntOrString::Int(0));
-        assert_eq!(Bounds::resolve(3, zero.as_ref(), zero.as_ref()).unavailable, 1);
+        assert_eq!(
+            Bounds::resolve(3, zero.as_ref(), zero.as_ref()).unavailable,
+            1
+        );
     }
 
     #[test]
     fn one_revision_is_simply_scaled() {
-        let bounds = Bounds { desired: 8, surge: 2, unavailable: 2 };
-        let plan = plan(&bounds, Revision { replicas: 1, available: 1 }, &[]);
-        assert_eq!(plan, Plan { current: 8, old: vec![] });
+        let bounds = Bounds {
+            desired: 8,
+            surge: 2,
+            unavailable: 2,
+        };
+        let plan = plan(
+            &bounds,
+            Revision {
+                replicas: 1,
+                available: 1,
+            },
+            &[],
+        );
+        assert_eq!(
+            plan,
+            Plan {
+                current: 8,
+                old: vec![]
+            }
+        );
     }
 
     #[test]
     fn a_rollout_starts_within_its_bounds() {
-        let bounds = Bounds { desired: 4, surge: 1, unavailable: 1 };
-        let old = [Revision { replicas: 4, available: 4 }];
+        let bounds = Bounds {
+            desired: 4,
+            surge: 1,
+            unavailable: 1,
+        };
+        let old = [Revision {
+            replicas: 4,
+            available: 4,
+        }];
         assert_eq!(bounds.first_replicas(4), 1);
-        let plan = plan(&bounds, Revision { replicas: 1, available: 0 }, &old);
-        assert_eq!(plan, Plan { current: 1, old: vec![3] });
+        let plan = plan(
+            &bounds,
+            Revision {
+                replicas: 1,
+                available: 0,
+            },
+            &old,
+        );
+        assert_eq!(
+            plan,
+            Plan {
+                current: 1,
+                old: vec![3]
+            }
+        );
     }
 
     proptest! {

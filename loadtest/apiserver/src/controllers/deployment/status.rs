@@ -20,12 +20,18 @@ pub(super) fn status_of(
     now: Timestamp,
 ) -> (DeploymentStatus, Option<Duration>) {
     let sum = |of: fn(&ReplicaSetStatus) -> i32| -> i32 {
-        old.iter().chain(current).filter_map(|set| set.status.as_ref()).map(of).sum()
+        old.iter()
+            .chain(current)
+            .filter_map(|set| set.status.as_ref())
+            .map(of)
+            .sum()
     };
     let replicas = sum(|status| status.replicas);
     let ready = sum(|status| status.ready_replicas.unwrap_or(0));
     let available = sum(|status| status.available_replicas.unwrap_or(0));
-    let updated = current.and_then(|set| set.status.as_ref()).map_or(0, |status| status.replicas);
+    let updated = current
+        .and_then(|set| set.status.as_ref())
+        .map_or(0, |status| status.replicas);
     let bounds = Bounds::of(deployment);
     let some = |count: i32| (count > 0).then_some(count);
     let before = deployment.status.clone().unwrap_or_default();
@@ -42,16 +48,29 @@ pub(super) fn status_of(
     };
     let minimum = (bounds.desired - bounds.unavailable).max(0);
     let is_available = if available >= minimum {
-        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned())
+        (
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.".to_owned(),
+        )
     } else {
-        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".to_owned())
+        (
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.".to_owned(),
+        )
     };
     let old_conditions = before.conditions.clone().unwrap_or_default();
-    let (progress, next) =
-        progress(deployment, &before, &status, current, bounds.desired, now);
+    let (progress, next) = progress(deployment, &before, &status, current, bounds.desired, now);
     status.conditions = Some(vec![
         condition(&old_conditions, "Available", is_available, false, now),
-        condition(&old_conditions, "Progressing", progress.what, progress.moved, now),
+        condition(
+            &old_conditions,
+            "Progressing",
+            progress.what,
+            progress.moved,
+            now,
+        ),
     ]);
     (status, next)
 }
@@ -79,14 +98,24 @@ fn progress(
         && status.available_replicas == some_desired;
     if complete {
         let message = format!("ReplicaSet {name:?} has successfully progressed.");
-        return (Progress { what: ("True", "NewReplicaSetAvailable", message), moved: false }, None);
+        return (
+            Progress {
+                what: ("True", "NewReplicaSetAvailable", message),
+                moved: false,
+            },
+            None,
+        );
     }
     let moved = before.updated_replicas != status.updated_replicas
         || before.ready_replicas != status.ready_replicas
         || before.available_replicas != status.available_replicas
         || before.replicas != status.replicas
         || before.observed_generation != status.observed_generation;
-    let updating = ("True", "ReplicaSetUpdated", format!("ReplicaSet {name:?} is progressing."));
+    let updating = (
+        "True",
+        "ReplicaSetUpdated",
+        format!("ReplicaSet {name:?} is progressing."),
+    );
     let deadline = deployment
         .spec
         .progress_deadline_seconds
@@ -98,19 +127,37 @@ fn progress(
         .flatten()
         .find(|condition| condition.type_.as_deref() == Some("Progressing"));
     let since = last.and_then(|condition| condition.last_update_time.as_ref());
-    let idle = since
-        .filter(|_| !moved)
-        .map_or(Duration::ZERO, |time| Duration::try_from(now.duration_since(time.0)).unwrap_or_default());
+    let idle = since.filter(|_| !moved).map_or(Duration::ZERO, |time| {
+        Duration::try_from(now.duration_since(time.0)).unwrap_or_default()
+    });
     // A deployment that was complete and lost a pod is not progressing anew.
     if last.is_some_and(|last| last.reason.as_deref() == Some("NewReplicaSetAvailable")) && !moved {
         let message = format!("ReplicaSet {name:?} has successfully progressed.");
-        return (Progress { what: ("True", "NewReplicaSetAvailable", message), moved: false }, None);
+        return (
+            Progress {
+                what: ("True", "NewReplicaSetAvailable", message),
+                moved: false,
+            },
+            None,
+        );
     }
     if idle >= deadline {
         let message = format!("ReplicaSet {name:?} has timed out progressing.");
-        return (Progress { what: ("False", "ProgressDeadlineExceeded", message), moved: false }, None);
+        return (
+            Progress {
+                what: ("False", "ProgressDeadlineExceeded", message),
+                moved: false,
+            },
+            None,
+        );
     }
-    (Progress { what: updating, moved }, Some(deadline - idle).filter(|next| *next < Duration::MAX))
+    (
+        Progress {
+            what: updating,
+            moved,
+        },
+        Some(deadline - idle).filter(|next| *next < Duration::MAX),
+    )
 }
 
 /// The condition, with the times of the former one where it did not change.
@@ -121,7 +168,9 @@ fn condition(
     touched: bool,
     now: Timestamp,
 ) -> DeploymentCondition {
-    let before = old.iter().find(|condition| condition.type_.as_deref() == Some(kind));
+    let before = old
+        .iter()
+        .find(|condition| condition.type_.as_deref() == Some(kind));
     let same_status = before.filter(|before| before.status.as_deref() == Some(status));
     let same = same_status.filter(|before| {
         !touched
@@ -171,7 +220,13 @@ mod tests {
 
     fn reason(status: &DeploymentStatus, kind: &str) -> String {
         let conditions = status.conditions.as_ref().unwrap();
-        conditions.iter().find(|one| one.type_.as_deref() == Some(kind)).unwrap().reason.clone().unwrap()
+        conditions
+            .iter()
+            .find(|one| one.type_.as_deref() == Some(kind))
+            .unwrap()
+            .reason
+            .clone()
+            .unwrap()
     }
 
     #[test]

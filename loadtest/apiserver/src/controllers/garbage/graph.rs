@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::api::{ApiResource, DynamicObject};
 use kube::core::PartialObjectMeta;
 
 pub(super) type Uid = String;
@@ -60,14 +60,19 @@ impl Graph {
     pub(super) fn insert(&mut self, uid: Uid, node: Node) {
         self.remove(&uid);
         for owner in &node.owners {
-            self.dependents.entry(owner.uid.clone()).or_default().insert(uid.clone());
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(uid.clone());
         }
         self.nodes.insert(uid, node);
     }
 
     /// Forgets an object; returns its owners. Its dependents keep pointing to it.
     pub(super) fn remove(&mut self, uid: &str) -> Vec<Uid> {
-        let Some(node) = self.nodes.remove(uid) else { return Vec::new() };
+        let Some(node) = self.nodes.remove(uid) else {
+            return Vec::new();
+        };
         let owners: Vec<Uid> = node.owners.into_iter().map(|owner| owner.uid).collect();
         for owner in &owners {
             if let Some(dependents) = self.dependents.get_mut(owner) {
@@ -82,7 +87,12 @@ impl Graph {
 
     /// The existing objects that name `uid` as an owner.
     pub(super) fn dependents(&self, uid: &str) -> Vec<Uid> {
-        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+        self.dependents
+            .get(uid)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Whether `dependent` holds back the foreground deletion of `owner`.
@@ -93,20 +103,12 @@ impl Graph {
                 .any(|one| one.uid == owner && one.block_owner_deletion == Some(true))
         })
     }
-
-    /// The resource of a kind, if an object of it is known.
-    pub(super) fn resource_of(&self, kind: &GroupVersionKind) -> Option<ApiResource> {
-        self.nodes
-            .values()
-            .map(|node| &node.resource)
-            .find(|one| one.kind == kind.kind && one.group == kind.group)
-            .cloned()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::api::GroupVersionKind;
 
     fn node(owners: &[(&str, bool)]) -> Node {
         Node {

@@ -10,7 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::core::Selector;
 use kube::runtime::controller::Action;
 use kube::runtime::{Controller, watcher};
@@ -26,9 +28,11 @@ const CONCURRENCY: usize = 16;
 
 pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let client = context.client.clone();
-    let controller =
-        Controller::new(Api::<ReplicaSet>::all(client.clone()), watcher::Config::default())
-            .owns(Api::<Pod>::all(client), watcher::Config::default());
+    let controller = Controller::new(
+        Api::<ReplicaSet>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .owns(Api::<Pod>::all(client), watcher::Config::default());
     drive(controller, reconcile, context, stop).await;
 }
 
@@ -61,13 +65,15 @@ async fn reconcile(cached: Arc<ReplicaSet>, context: Arc<Context>) -> Result<Act
             delete_pods(&context, &api, &set, victims).await?;
         }
     }
-    let min_ready = Duration::from_secs(
-        u64::try_from(spec.min_ready_seconds.unwrap_or(0)).unwrap_or(0),
-    );
+    let min_ready =
+        Duration::from_secs(u64::try_from(spec.min_ready_seconds.unwrap_or(0)).unwrap_or(0));
     let (status, next) = status_of(&set, &active, min_ready, Timestamp::now());
     if set.status.as_ref() != Some(&status) {
         let patch = status_patch(set.status.as_ref(), &status);
-        match sets.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match sets
+            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
             Err(error) if is_gone(&error) => {}
             other => {
                 other.doing("write the status")?;
@@ -139,7 +145,10 @@ async fn delete_pods(
         .map(Ok)
         .try_for_each_concurrent(CONCURRENCY, |pod| async move {
             let parameters = DeleteParams {
-                preconditions: Some(Preconditions { uid: pod.uid(), resource_version: None }),
+                preconditions: Some(Preconditions {
+                    uid: pod.uid(),
+                    resource_version: None,
+                }),
                 ..DeleteParams::background()
             };
             let name = pod.name_any();
@@ -147,14 +156,24 @@ async fn delete_pods(
                 Err(error) if is_gone(&error) => return Ok(()),
                 other => other.doing(format!("delete pod {name}"))?,
             };
-            note(context, set, "SuccessfulDelete", format!("Deleted pod: {name}"));
+            note(
+                context,
+                set,
+                "SuccessfulDelete",
+                format!("Deleted pod: {name}"),
+            );
             Ok(())
         })
         .await
 }
 
 fn note(context: &Context, set: &ReplicaSet, reason: &'static str, message: String) {
-    let note = Note { component: COMPONENT, kind: "Normal", reason, message };
+    let note = Note {
+        component: COMPONENT,
+        kind: "Normal",
+        reason,
+        message,
+    };
     events::record(&context.client, set.object_ref(&()), note);
 }
 
@@ -172,7 +191,9 @@ fn status_of(
         .and_then(|template| template.metadata.as_ref()?.labels.clone())
         .unwrap_or_default();
     let labelled = active.iter().filter(|pod| {
-        template_labels.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
+        template_labels
+            .iter()
+            .all(|(key, value)| pod.labels().get(key) == Some(value))
     });
     // How long each ready pod has been ready.
     let ready: Vec<Duration> = active
@@ -181,7 +202,10 @@ fn status_of(
         .map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default())
         .collect();
     let available = ready.iter().filter(|age| **age >= min_ready).count();
-    let next = ready.iter().filter_map(|age| min_ready.checked_sub(*age)).min();
+    let next = ready
+        .iter()
+        .filter_map(|age| min_ready.checked_sub(*age))
+        .min();
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let some = |number: usize| (number > 0).then(|| count(number));
     let status = ReplicaSetStatus {
@@ -211,7 +235,11 @@ mod tests {
 
     #[test]
     fn pods_become_available_after_min_ready_seconds() {
-        let active = [ready_pod("2026-01-01T00:00:00Z"), ready_pod("2026-01-01T00:00:08Z"), Pod::default()];
+        let active = [
+            ready_pod("2026-01-01T00:00:00Z"),
+            ready_pod("2026-01-01T00:00:08Z"),
+            Pod::default(),
+        ];
         let now = "2026-01-01T00:00:10Z".parse().unwrap();
         let (status, next) =
             status_of(&ReplicaSet::default(), &active, Duration::from_secs(5), now);

@@ -16,7 +16,9 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 pub(super) fn choose(active: &mut Vec<Pod>, count: usize) -> Vec<Pod> {
     let mut per_node: HashMap<String, usize> = HashMap::new();
     for pod in active.iter() {
-        *per_node.entry(pods::node(pod).unwrap_or_default().to_owned()).or_default() += 1;
+        *per_node
+            .entry(pods::node(pod).unwrap_or_default().to_owned())
+            .or_default() += 1;
     }
     active.sort_by_cached_key(|pod| Worth::of(pod, &per_node));
     active.drain(..count.min(active.len())).collect()
@@ -96,21 +98,45 @@ mod tests {
     #[test]
     fn upstreams_order() {
         let pods = [
-            pod("unbound", json!({"spec": {"nodeName": null}, "status": {"phase": "Pending"}})),
+            pod(
+                "unbound",
+                json!({"spec": {"nodeName": null}, "status": {"phase": "Pending"}}),
+            ),
             pod("pending", json!({"status": {"phase": "Pending"}})),
             pod("unready", json!({"status": {"conditions": []}})),
-            pod("cheap", json!({"metadata": {"annotations": {DELETION_COST: "-5"}}})),
-            pod("fresh", json!({"status": {"conditions": [
-                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:09:00Z"}]}})),
-            pod("restarted", json!({"status": {"containerStatuses": [
-                {"name": "a", "image": "", "imageID": "", "ready": true, "restartCount": 3}]}})),
-            pod("young", json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:04Z"}})),
+            pod(
+                "cheap",
+                json!({"metadata": {"annotations": {DELETION_COST: "-5"}}}),
+            ),
+            pod(
+                "fresh",
+                json!({"status": {"conditions": [
+                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:09:00Z"}]}}),
+            ),
+            pod(
+                "restarted",
+                json!({"status": {"containerStatuses": [
+                {"name": "a", "image": "", "imageID": "", "ready": true, "restartCount": 3}]}}),
+            ),
+            pod(
+                "young",
+                json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:04Z"}}),
+            ),
             pod("healthy", json!({})),
-            pod("dear", json!({"metadata": {"annotations": {DELETION_COST: "5"}}})),
+            pod(
+                "dear",
+                json!({"metadata": {"annotations": {DELETION_COST: "5"}}}),
+            ),
         ];
         for pair in pods.windows(2) {
             let order = compare(&pair[0], &pair[1]);
-            assert_eq!(order, std::cmp::Ordering::Less, "{} {}", pair[0].name_any(), pair[1].name_any());
+            assert_eq!(
+                order,
+                std::cmp::Ordering::Less,
+                "{} {}",
+                pair[0].name_any(),
+                pair[1].name_any()
+            );
         }
     }
 

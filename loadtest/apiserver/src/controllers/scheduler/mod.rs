@@ -56,17 +56,31 @@ pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let controller = Controller::new(Api::<Pod>::all(client.clone()), unbound);
     let (waiting, waiting_too) = (controller.store(), controller.store());
     let all_waiting = |store: &Store<Pod>| -> Vec<ObjectRef<Pod>> {
-        store.state().iter().map(|pod| ObjectRef::from_obj(pod.as_ref())).collect()
+        store
+            .state()
+            .iter()
+            .map(|pod| ObjectRef::from_obj(pod.as_ref()))
+            .collect()
     };
     let controller = controller
         // A node that appears, or a pod that ends, may make room.
-        .watches(Api::<Node>::all(client.clone()), watcher::Config::default(), move |_: Node| {
-            all_waiting(&waiting)
-        })
-        .watches(Api::<Pod>::all(client), watcher::Config::default(), move |pod: Pod| {
-            let ends = pods::is_deleting(&pod) || pods::is_finished(&pod);
-            if ends { all_waiting(&waiting_too) } else { Vec::new() }
-        });
+        .watches(
+            Api::<Node>::all(client.clone()),
+            watcher::Config::default(),
+            move |_: Node| all_waiting(&waiting),
+        )
+        .watches(
+            Api::<Pod>::all(client),
+            watcher::Config::default(),
+            move |pod: Pod| {
+                let ends = pods::is_deleting(&pod) || pods::is_finished(&pod);
+                if ends {
+                    all_waiting(&waiting_too)
+                } else {
+                    Vec::new()
+                }
+            },
+        );
     let scheduling = async {
         // A decision without all nodes and pods could overcommit.
         if nodes.wait_until_ready().await.is_ok() && pods.wait_until_ready().await.is_ok() {
@@ -95,7 +109,10 @@ where
 }
 
 async fn reconcile(pod: Arc<Pod>, scheduler: Arc<Scheduler>) -> Result<Action, Error> {
-    let ours = pod.spec.as_ref().and_then(|spec| spec.scheduler_name.as_deref());
+    let ours = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.scheduler_name.as_deref());
     if pods::node(&pod).is_some()
         || !pods::is_active(&pod)
         || ours.is_some_and(|name| name != COMPONENT)
@@ -131,7 +148,9 @@ impl Scheduler {
         let mut used: HashMap<String, Request> = HashMap::new();
         for other in cached.iter().filter(|other| !pods::is_finished(other)) {
             if let Some(node) = pods::node(other) {
-                used.entry(node.to_owned()).or_default().add(Request::of(other));
+                used.entry(node.to_owned())
+                    .or_default()
+                    .add(Request::of(other));
                 assumed.remove(&other.uid().unwrap_or_default());
             }
         }
@@ -145,7 +164,14 @@ impl Scheduler {
         });
         let node = fit::choose(rooms.collect(), request)?;
         let at = tokio::time::Instant::now();
-        assumed.insert(uid.to_owned(), Assumed { node: node.clone(), request, at });
+        assumed.insert(
+            uid.to_owned(),
+            Assumed {
+                node: node.clone(),
+                request,
+                at,
+            },
+        );
         Ok(node)
     }
 
@@ -165,8 +191,9 @@ impl Scheduler {
             },
         };
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
-        let bound: Result<kube::core::Status, kube::Error> =
-            api.create_subresource("binding", &name, &PostParams::default(), &binding).await;
+        let bound: Result<kube::core::Status, kube::Error> = api
+            .create_subresource("binding", &name, &PostParams::default(), &binding)
+            .await;
         match bound {
             Err(error) if is_gone(&error) => return Ok(()),
             // Bound by an earlier attempt, or being deleted: the watch will say.
@@ -174,17 +201,27 @@ impl Scheduler {
             other => other.doing(format!("bind pod {name} to node {node}"))?,
         };
         let message = format!("Successfully assigned {namespace}/{name} to {node}");
-        let note = Note { component: COMPONENT, kind: "Normal", reason: "Scheduled", message };
+        let note = Note {
+            component: COMPONENT,
+            kind: "Normal",
+            reason: "Scheduled",
+            message,
+        };
         events::record(&self.client, pod.object_ref(&()), note);
         Ok(())
     }
 
     /// Says in the pod's conditions why it has no node, once per reason.
     async fn report_unschedulable(&self, pod: &Pod, why: &str) -> Result<(), Error> {
-        let conditions =
-            pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+        let conditions = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.conditions.clone())
+            .unwrap_or_default();
         let said = conditions.iter().any(|one| {
-            one.type_ == "PodScheduled" && one.status == "False" && one.message.as_deref() == Some(why)
+            one.type_ == "PodScheduled"
+                && one.status == "False"
+                && one.message.as_deref() == Some(why)
         });
         if said {
             return Ok(());
@@ -198,12 +235,20 @@ impl Scheduler {
         let api: Api<Pod> =
             Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
         let (name, parameters) = (pod.name_any(), PatchParams::default());
-        match api.patch_status(&name, &parameters, &Patch::Strategic(&patch)).await {
+        match api
+            .patch_status(&name, &parameters, &Patch::Strategic(&patch))
+            .await
+        {
             Err(error) if is_gone(&error) => return Ok(()),
             other => other.doing("report an unschedulable pod")?,
         };
         let message = why.to_owned();
-        let note = Note { component: COMPONENT, kind: "Warning", reason: "FailedScheduling", message };
+        let note = Note {
+            component: COMPONENT,
+            kind: "Warning",
+            reason: "FailedScheduling",
+            message,
+        };
         events::record(&self.client, pod.object_ref(&()), note);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The controllers, over real HTTPS, with a node that pretends to run pods.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 use std::time::{Duration, Instant};

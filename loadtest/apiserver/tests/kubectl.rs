@@ -1,5 +1,7 @@
 //! The real kubectl against the server: what users type.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 use std::process::{Output, Stdio};
@@ -249,7 +251,7 @@ async fn discovery_and_custom_resources() {
     kubectl
         .run(
             "create -f FILE",
-            "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
         )
         .await;
     kubectl.run("-n shop apply -f FILE", MANIFEST).await;

@@ -1,6 +1,6 @@
 //! Field selectors: `path=value`, `path!=value` on the few fields each resource supports.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::error::ApiError;
 use crate::object::at;
@@ -62,7 +62,12 @@ impl FieldSelector {
             let equal = match at(value, &term.path) {
                 Value::String(text) => *text == term.value,
                 Value::Null => term.value.is_empty(),
-                other => other.to_string() == term.value,
+                Value::Bool(flag) => term.value.parse() == Ok(*flag),
+                Value::Number(number) => term
+                    .value
+                    .parse()
+                    .is_ok_and(|wanted: Number| wanted == *number),
+                Value::Array(_) | Value::Object(_) => false,
             };
             equal == term.equal
         })

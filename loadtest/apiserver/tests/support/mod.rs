@@ -1,5 +1,6 @@
 //! A control plane with a node that only pretends to run pods.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::fmt::Debug;

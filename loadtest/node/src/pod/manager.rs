@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::PodIdentity;
-use super::worker::{self, Orders};
+use super::orders::Orders;
+use super::worker;
 use crate::address::Allocator;
 use crate::cgroup::{Cgroups, Qos, milli_cpu_request};
 use crate::process::Spawner;

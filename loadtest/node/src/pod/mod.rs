@@ -6,9 +6,11 @@
 //!                       └─▶ status (pure) ─▶ writer ─▶ PATCH pods/status
 //! ```
 
-mod backoff;
 mod identity;
 mod manager;
+mod orders;
+mod restart;
+mod run;
 mod status;
 mod supervisor;
 mod view;

@@ -1,23 +1,19 @@
 //! One container from its first start to its last end: start, watch, stop, restart.
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
-use super::backoff::Backoff;
 use super::identity::PodIdentity;
 use super::manager::NodeContext;
+use super::orders::{Stop, stopped};
+use super::restart::{Backoff, RestartPolicy};
+use super::run::Run;
 use super::view::{ContainerView, State};
 use crate::cgroup::{self, CgroupError, ContainerId, Group, Resources};
 use crate::env::{CommandLine, ConfigError};
@@ -28,39 +24,6 @@ use crate::process::{Launch, LogFile, Output, SpawnError, pipe};
 const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 /// Least wait before a start that failed is tried again.
 const START_RETRY: Duration = Duration::from_secs(1);
-
-/// When a container is started again after it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RestartPolicy {
-    /// Whatever the exit code.
-    Always,
-    /// Unless the exit code is 0.
-    OnFailure,
-    /// Never.
-    Never,
-}
-
-impl RestartPolicy {
-    /// The policy of that name; anything unknown is Kubernetes' default.
-    pub(super) fn named(name: Option<&str>) -> Self {
-        match name {
-            Some("OnFailure") => Self::OnFailure,
-            Some("Never") => Self::Never,
-            _ => Self::Always,
-        }
-    }
-
-    fn restarts_after(self, exit_code: i32) -> bool {
-        match self {
-            Self::Always => true,
-            Self::OnFailure => exit_code != 0,
-            Self::Never => false,
-        }
-    }
-}
-
-/// An order to stop: when what still runs is killed. `None` while the pod is to run.
-pub(super) type Stop = Option<Instant>;
 
 /// Everything that one container needs; owned by the task that runs it.
 pub(super) struct Supervisor {
@@ -80,17 +43,6 @@ pub(super) struct Supervisor {
     /// Every change of `view`; bounded, the worker always drains it.
     pub(super) views: mpsc::Sender<(usize, ContainerView)>,
     pub(super) stop: watch::Receiver<Stop>,
-}
-
-/// A started container.
-struct Run {
-    id: ContainerId,
-    group: Group,
-    child: Child,
-    process_group: Option<Pid>,
-    command: CommandLine,
-    started_at: Timestamp,
-    started: Instant,
 }
 
 /// Why a container did not start; its status shows reason and message.
@@ -181,21 +133,7 @@ impl Supervisor {
         let path = cgroup::container(self.pod_group.path(), &id);
         let group = self.node.cgroups.create(&path, &resources)?;
         match self.launch(&command, &group).await {
-            Ok(child) => {
-                let pid = child
-                    .id()
-                    .and_then(|pid| i32::try_from(pid).ok())
-                    .map(Pid::from_raw);
-                Ok(Run {
-                    id,
-                    group,
-                    child,
-                    process_group: pid,
-                    command,
-                    started_at: Timestamp::now(),
-                    started: Instant::now(),
-                })
-            }
+            Ok(child) => Ok(Run::new(id, group, child, command)),
             Err(error) => {
                 self.remove(group).await;
                 Err(error)
@@ -280,15 +218,15 @@ impl Supervisor {
                     self.view.ready = false;
                     self.publish().await;
                     let deadline = Instant::now() + self.node.default_grace;
-                    break terminate(&mut run, deadline, &mut stop).await;
+                    break run.terminate(deadline, &mut stop).await;
                 }
                 () = stopped(&mut self.stop) => {
                     let deadline = self.stop.borrow().unwrap_or_else(Instant::now);
-                    break terminate(&mut run, deadline, &mut stop).await;
+                    break run.terminate(deadline, &mut stop).await;
                 }
             }
         };
-        let end = describe_end(&run, status, why);
+        let end = run.describe_end(status, why);
         self.remove(run.group).await;
         end
     }
@@ -314,91 +252,6 @@ impl Supervisor {
         let removed = tokio::task::spawn_blocking(move || group.remove(REMOVE_PATIENCE)).await;
         if let Ok(Err(error)) = removed {
             tracing::error!(pod = %self.pod, container = self.container.name, %error, "cgroup left behind");
-        }
-    }
-}
-
-/// Resolves once the pod is told to stop.
-pub(super) async fn stopped(stop: &mut watch::Receiver<Stop>) {
-    // A dropped sender means that the worker is gone: stop as well.
-    let _ = stop.wait_for(Option::is_some).await;
-}
-
-/// SIGTERM to the container's process group, SIGKILL to its whole cgroup at the deadline, which a
-/// later order can bring forward.
-async fn terminate(
-    run: &mut Run,
-    mut deadline: Instant,
-    stop: &mut watch::Receiver<Stop>,
-) -> std::io::Result<ExitStatus> {
-    if let Some(group) = run.process_group {
-        // ESRCH: it has ended by itself just now.
-        let _ = killpg(group, Signal::SIGTERM);
-    }
-    loop {
-        if let Some(ordered) = *stop.borrow_and_update() {
-            deadline = deadline.min(ordered);
-        }
-        tokio::select! {
-            status = run.child.wait() => return status,
-            () = sleep_until(deadline) => break,
-            changed = stop.changed() => if changed.is_err() { break },
-        }
-    }
-    run.group.kill();
-    run.child.wait().await
-}
-
-fn describe_end(
-    run: &Run,
-    status: std::io::Result<ExitStatus>,
-    why: Option<String>,
-) -> ContainerStateTerminated {
-    let (exit_code, signal, lost) = match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => (code, None, None),
-            (None, Some(signal)) => (128 + signal, Some(signal), None),
-            (None, None) => (255, None, None),
-        },
-        Err(error) => (
-            255,
-            None,
-            Some(format!("the exit code is unknown: {error}")),
-        ),
-    };
-    let reason = if signal == Some(Signal::SIGKILL as i32) && run.group.oom_kills() > 0 {
-        "OOMKilled"
-    } else if exit_code == 0 {
-        "Completed"
-    } else {
-        "Error"
-    };
-    ContainerStateTerminated {
-        container_id: Some(run.id.to_url()),
-        exit_code,
-        signal,
-        reason: Some(reason.to_owned()),
-        message: lost.or(why),
-        started_at: Some(Time(run.started_at)),
-        finished_at: Some(Time(Timestamp::now())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restart_policies() {
-        for (name, after_success, after_failure) in [
-            (None, true, true),
-            (Some("Always"), true, true),
-            (Some("OnFailure"), false, true),
-            (Some("Never"), false, false),
-        ] {
-            let policy = RestartPolicy::named(name);
-            assert_eq!(policy.restarts_after(0), after_success, "{name:?}");
-            assert_eq!(policy.restarts_after(137), after_failure, "{name:?}");
         }
     }
 }

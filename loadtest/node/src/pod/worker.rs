@@ -17,8 +17,10 @@ use tokio::time::Instant;
 
 use super::identity::PodIdentity;
 use super::manager::NodeContext;
+use super::orders::{Orders, Stop};
+use super::restart::RestartPolicy;
 use super::status::{PodView, earlier_statuses, pod_status};
-use super::supervisor::{RestartPolicy, Stop, Supervisor};
+use super::supervisor::Supervisor;
 use super::view::ContainerView;
 use super::writer::{delete_object, write_statuses};
 use crate::cgroup::{self, Group, Qos, Resources};
@@ -33,45 +35,6 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the last status and the deletion may take while the node itself is shutting down: the
 /// API server may be gone already.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// What the API, or the node's own end, asks of a pod.
-#[derive(Debug, Clone)]
-pub(super) struct Orders {
-    /// The latest object.
-    pub(super) pod: Arc<Pod>,
-    /// The object is gone: stop at once, report nothing.
-    pub(super) gone: bool,
-    /// The node is shutting down: stop within this time.
-    pub(super) node_stops: Option<Duration>,
-}
-
-impl Orders {
-    /// How long the processes may take to end, if they are to end now.
-    fn grace(&self) -> Option<Duration> {
-        if self.gone {
-            return Some(Duration::ZERO);
-        }
-        let seconds = |value: i64| Duration::from_secs(u64::try_from(value).unwrap_or(0));
-        let spec = self.pod.spec.as_ref();
-        let own = spec
-            .and_then(|spec| spec.termination_grace_period_seconds)
-            .map_or(
-                // Kubernetes' default.
-                Duration::from_secs(30),
-                seconds,
-            );
-        if let Some(limit) = self.node_stops {
-            return Some(own.min(limit));
-        }
-        self.pod.metadata.deletion_timestamp.as_ref()?;
-        Some(
-            self.pod
-                .metadata
-                .deletion_grace_period_seconds
-                .map_or(own, seconds),
-        )
-    }
-}
 
 /// Runs a pod to its end. `refused` says why the node does not run it at all.
 pub(super) async fn run(

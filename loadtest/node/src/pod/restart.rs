@@ -1,4 +1,4 @@
-//! How long to wait before a container is restarted (pure).
+//! Whether a container that ended is started again, and after how long (pure).
 
 use std::time::Duration;
 
@@ -29,6 +29,37 @@ impl Backoff {
     }
 }
 
+/// When a container is started again after it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RestartPolicy {
+    /// Whatever the exit code.
+    Always,
+    /// Unless the exit code is 0.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+impl RestartPolicy {
+    /// The policy of that name; anything unknown is Kubernetes' default.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        match name {
+            Some("OnFailure") => Self::OnFailure,
+            Some("Never") => Self::Never,
+            _ => Self::Always,
+        }
+    }
+
+    /// Whether a run that ended with `exit_code` is followed by another.
+    pub(super) fn restarts_after(self, exit_code: i32) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OnFailure => exit_code != 0,
+            Self::Never => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +71,19 @@ mod tests {
         assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff.after(HEALTHY), Duration::ZERO);
         assert_eq!(backoff.after(Duration::ZERO), FIRST);
+    }
+
+    #[test]
+    fn restart_policies() {
+        for (name, after_success, after_failure) in [
+            (None, true, true),
+            (Some("Always"), true, true),
+            (Some("OnFailure"), false, true),
+            (Some("Never"), false, false),
+        ] {
+            let policy = RestartPolicy::named(name);
+            assert_eq!(policy.restarts_after(0), after_success, "{name:?}");
+            assert_eq!(policy.restarts_after(137), after_failure, "{name:?}");
+        }
     }
 }

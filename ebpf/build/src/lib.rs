@@ -25,9 +25,13 @@ pub use strip::strip_debug_information;
 pub use toolchain::{Kind, Toolchain};
 
 /// The folder `ebpf` of this repository.
+///
+/// cargo tells where this crate is when it runs it; that is right even when the executable was built
+/// in another checkout with the same target directory.
 pub fn ebpf_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let crate_root = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    crate_root
         .parent()
-        .expect("this crate is in a folder of ebpf/")
-        .to_path_buf()
+        .map_or(crate_root.clone(), Path::to_path_buf)
 }

@@ -69,8 +69,10 @@ fn only_what_some_container_needs_is_loaded() {
         .configure(other, &all_of(&[Metric::SentBytes]))
         .expect("configured");
     assert_eq!(kernel.attached(), ["page_fault_user", "sock_send_length"]);
+    assert_eq!(held(), 2);
     kernel.remove(faults).expect("removed");
     assert_eq!(kernel.attached(), ["sock_send_length"]);
+    assert_eq!(held(), 1);
     kernel.remove(other).expect("removed");
     assert!(kernel.attached().is_empty());
     assert_eq!(held(), 0);

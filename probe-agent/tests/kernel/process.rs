@@ -60,6 +60,10 @@ impl Process {
         child
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub(crate) fn start(&mut self) {
         self.go.write_all(&[1]).expect("the child reads");
     }

@@ -166,9 +166,10 @@ fn a_slot_given_to_another_container_starts_at_zero_even_while_the_old_one_runs(
         Cgroup::create(Tree::V2, "old"),
         Cgroup::create(Tree::V2, "new"),
     );
-    let mut hogs: Vec<Process> = (0..2)
-        .map(|_| Process::spawn(&[&old], || spin(400)))
-        .collect();
+    let mut hog = Process::spawn(&[&old], || {
+        go_real_time(1);
+        spin(700)
+    });
     let mut kernel = open(Tree::V2);
     let other = kernel
         .add(&[], &all_of(&BOTH))
@@ -176,19 +177,66 @@ fn a_slot_given_to_another_container_starts_at_zero_even_while_the_old_one_runs(
     let slot = kernel
         .add(&[old.id()], &all_of(&BOTH))
         .expect("it can be measured");
-    hogs.iter_mut().for_each(Process::start);
-    std::thread::sleep(Duration::from_millis(100));
+    sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
+    hog.start();
+    std::thread::sleep(Duration::from_millis(150));
     assert!(scheduling(&mut kernel, slot).on_cpu_ns > 0);
 
+    let stints = hog.schedstat().stints;
     kernel.remove(slot).expect("it can be removed");
     let slot = kernel
         .add(&[new.id()], &all_of(&BOTH))
         .expect("it can be measured");
-    for hog in &mut hogs {
-        hog.result();
-    }
+    assert_eq!(
+        hog.schedstat().stints,
+        stints,
+        "the premise: the same stint goes on"
+    );
+    hog.result();
+    sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");
     assert_eq!(scheduling(&mut kernel, slot), Scheduling::default());
     assert_eq!(scheduling(&mut kernel, other), Scheduling::default());
+}
+
+#[test]
+fn a_wait_that_begins_on_one_cpu_and_ends_on_another_counts_whole() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "moved");
+    let mut moved = Process::spawn(&[&container], || {
+        let _reported_by_the_test = sched_setaffinity(Pid::from_raw(0), &only(1));
+        // Time for the hog to take the CPU.
+        nap(Duration::from_millis(150))
+    });
+    let mut hog = Process::spawn(&[], || {
+        go_real_time(1);
+        spin(700)
+    });
+    let mut kernel = open(Tree::V2);
+    let slot = kernel
+        .add(&[container.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
+    let before = moved.schedstat();
+    moved.start();
+    std::thread::sleep(Duration::from_millis(50));
+    hog.start();
+    std::thread::sleep(Duration::from_millis(400));
+    sched_setaffinity(moved.pid(), &only(0)).expect("it can be moved");
+    moved.result();
+    hog.result();
+    sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");
+
+    let truth = moved.schedstat() - before;
+    assert!(
+        truth.wait_ns > 150_000_000,
+        "the premise: it has waited: {truth:?}"
+    );
+    assert_close(
+        "wait",
+        scheduling(&mut kernel, slot).wait_ns,
+        truth.wait_ns,
+        10.0,
+    );
 }
 
 fn nap(time: Duration) -> u64 {

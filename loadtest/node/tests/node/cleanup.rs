@@ -14,10 +14,10 @@ use crate::support::{
 };
 
 /// A node in a process of its own, which a test can kill.
-struct NodeProcess(Child);
+struct NodeProcess(Child, &'static str);
 
 impl NodeProcess {
-    fn start(cluster: &Cluster, name: &str) -> Self {
+    fn start(cluster: &Cluster, name: &'static str) -> Self {
         let run_dir = cluster.directory.path().join(name);
         let child = Command::new(env!("CARGO_BIN_EXE_local-node"))
             .arg(&cluster.kubeconfig)
@@ -26,15 +26,16 @@ impl NodeProcess {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self(child)
+        Self(child, name)
     }
 }
 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
-        // A failed test must not leave a node behind either.
+        // A failed test leaves nothing behind either. Errors: somebody else has cleaned up already.
         let _ = self.0.kill();
         let _ = self.0.wait();
+        let _ = local_node::sweep(self.1);
     }
 }
 

@@ -236,7 +236,8 @@ pub(crate) struct AnswerIn {
     pub(crate) resource: Option<String>,
     pub(crate) container: Option<String>,
     pub(crate) metric_name: Option<String>,
-    pub(crate) object: Option<ObjectIn>,
+    #[serde(rename = "object")]
+    _object: Option<ObjectIn>,
     pub(crate) pods: Option<Vec<SampleIn>>,
     pub(crate) value_milli: Option<i64>,
     pub(crate) values_milli: Option<Vec<i64>>,

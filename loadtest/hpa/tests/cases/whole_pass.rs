@@ -397,6 +397,13 @@ fn others(given: Vec<OtherIn>) -> Vec<OtherHpa> {
     given.into_iter().map(other).collect()
 }
 
+fn container(source: &MetricSource) -> Option<&str> {
+    match source {
+        MetricSource::ContainerResource { container, .. } => Some(container),
+        _ => None,
+    }
+}
+
 /// The recorded answers are those of the queries made, in order; a metric that asks nothing (an
 /// unknown type) has none.
 fn answers(metrics: &[MetricSpec], given: Vec<AnswerIn>) -> Vec<Answer> {
@@ -413,7 +420,9 @@ fn answers(metrics: &[MetricSpec], given: Vec<AnswerIn>) -> Vec<Answer> {
         given
             .next_if(|answer| {
                 let identity = answer.resource.as_deref().or(answer.metric_name.as_deref());
-                answer.source == source && identity == Some(name)
+                answer.source == source
+                    && identity == Some(name)
+                    && answer.container.as_deref() == container(&metric.source)
             })
             .map_or_else(
                 || Err("nothing was recorded".to_owned()),

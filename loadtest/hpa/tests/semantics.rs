@@ -1,0 +1,571 @@
+//! What upstream's tables leave open: each of these fails when the point it names is broken.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use stock_hpa::behavior::{Behavior, PolicyKind, Rules, ScalingPolicy, ScalingRules, SelectPolicy};
+use stock_hpa::client::{PodSample, PodSamples, Samples};
+use stock_hpa::history::{History, Recommendation, ScaleEvent, change_within, store_event};
+use stock_hpa::limits::{Events, Limit, Step, scale_down_limit, scale_up_limit};
+use stock_hpa::pod::{Container, Phase, Pod, ReadyCondition};
+use stock_hpa::reconcile::{Action, Observation, Outcome, Scale, WriteAnswer, reconcile};
+use stock_hpa::replicas::Calculator;
+use stock_hpa::spec::{MetricId, MetricSource, MetricSpec, Target, TargetKind};
+use stock_hpa::status::{ConditionKind, Status};
+use stock_hpa::{Hpa, Moment, Settings, Tolerance};
+
+const NOW: Moment = Moment::from_secs(0);
+const TENTH: Tolerance = Tolerance {
+    scale_up: 0.1,
+    scale_down: 0.1,
+};
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// An old pod requesting 1000 thousandths of everything.
+fn pod(at: usize, ready: bool) -> Pod {
+    let start = Moment::from_secs(-10_000);
+    let requests = [("cpu".to_owned(), 1000), ("memory".to_owned(), 1000)].into();
+    Pod {
+        name: at.to_string(),
+        labels: [("app".to_owned(), "shop".to_owned())].into(),
+        phase: Phase::Running,
+        start_time: Some(start),
+        ready: Some(ReadyCondition {
+            ready,
+            last_transition: start,
+        }),
+        containers: vec![Container {
+            name: "c".to_owned(),
+            requests,
+            restart_always: false,
+        }],
+        ..Pod::default()
+    }
+}
+
+fn samples(values: &[i64]) -> PodSamples {
+    let sample = |&value_milli| PodSample {
+        value_milli,
+        timestamp: NOW,
+        window: secs(15),
+    };
+    values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| (at.to_string(), sample(value)))
+        .collect()
+}
+
+/// Runs `f` with `ready` ready pods followed by `unready` unready ones.
+fn with_pods<T>(ready: usize, unready: usize, f: impl FnOnce(&Calculator<'_>) -> T) -> T {
+    let all: Vec<Pod> = (0..ready + unready).map(|at| pod(at, at < ready)).collect();
+    let pods: Vec<&Pod> = all.iter().collect();
+    let settings = Settings::default();
+    f(&Calculator {
+        settings: &settings,
+        tolerance: TENTH,
+        pods: &pods,
+        now: NOW,
+    })
+}
+
+/// Replicas for a 50 % CPU target.
+fn cpu(ready: usize, unready: usize, current: i32, values: &[i64]) -> i32 {
+    with_pods(ready, unready, |calculator| {
+        calculator
+            .resource_utilization(current, 50, "cpu", None, samples(values))
+            .unwrap()
+            .replicas
+    })
+}
+
+#[test]
+fn tolerance_includes_its_bounds_and_looks_at_whole_percents() {
+    assert_eq!(cpu(2, 0, 2, &[550, 550]), 2, "110 % of the target");
+    assert_eq!(cpu(2, 0, 2, &[559, 559]), 2, "55.9 % counts as 55 %");
+    assert_eq!(cpu(2, 0, 2, &[560, 560]), 3);
+    assert_eq!(cpu(4, 0, 4, &[450; 4]), 4, "90 % of the target");
+    assert_eq!(
+        cpu(4, 0, 4, &[449; 4]),
+        4,
+        "44 %: outside, but ceil(0.88 * 4) is 4"
+    );
+    assert_eq!(cpu(10, 0, 10, &[449; 10]), 9, "44.9 % counts as 44 %");
+}
+
+#[test]
+fn pods_in_doubt_count_as_idle_when_scaling_up() {
+    assert_eq!(cpu(2, 0, 2, &[1000]), 2, "one missing: 50 % over both");
+    assert_eq!(cpu(3, 0, 3, &[1000, 1000]), 4, "66 % over three");
+    assert_eq!(cpu(1, 1, 2, &[1000, 0]), 2, "one unready");
+    assert_eq!(cpu(1, 1, 2, &[1000, 5000]), 2, "whatever its sample says");
+}
+
+#[test]
+fn missing_pods_count_as_busy_when_scaling_down_and_unready_ones_do_not() {
+    assert_eq!(cpu(4, 0, 4, &[100; 3]), 3, "32 % over four");
+    assert_eq!(
+        cpu(3, 1, 4, &[100; 4]),
+        1,
+        "10 % over the three that are ready"
+    );
+    with_pods(4, 0, |calculator| {
+        let target = |percent| {
+            let samples = samples(&[100; 3]);
+            calculator
+                .resource_utilization(4, percent, "cpu", None, samples)
+                .unwrap()
+                .replicas
+        };
+        assert_eq!(
+            target(300),
+            2,
+            "as busy as a target above 100 %: 82 % of 300 %"
+        );
+    });
+}
+
+#[test]
+fn average_values_work_for_resources_with_cpu_readiness_and_for_memory_without() {
+    with_pods(1, 1, |calculator| {
+        let replicas = |resource| {
+            let proposal = calculator
+                .average_value(2, 100, resource, samples(&[200, 200]))
+                .unwrap();
+            (proposal.replicas, proposal.reading.average_value_milli)
+        };
+        assert_eq!(
+            replicas(Some("cpu")),
+            (2, Some(200)),
+            "the unready pod is idle"
+        );
+        assert_eq!(
+            replicas(Some("memory")),
+            (4, Some(200)),
+            "readiness is for CPU only"
+        );
+        assert_eq!(replicas(None), (4, Some(200)));
+        let memory = calculator
+            .resource_utilization(2, 50, "memory", None, samples(&[900, 900]))
+            .unwrap();
+        assert_eq!(
+            (memory.replicas, memory.reading.average_utilization_percent),
+            (4, Some(90))
+        );
+        // 119.5 on average counts as 119 ... and 110.5 as 110, which is on the bound.
+        assert_eq!(
+            calculator
+                .average_value(2, 100, None, samples(&[110, 111]))
+                .unwrap()
+                .replicas,
+            2
+        );
+    });
+}
+
+#[test]
+fn value_targets_multiply_ready_pods_and_average_targets_look_at_status_replicas() {
+    with_pods(2, 1, |calculator| {
+        assert_eq!(
+            calculator.value(5, 100, 200).unwrap().replicas,
+            4,
+            "two ready pods"
+        );
+        assert_eq!(
+            calculator.value(0, 1000, 1001).unwrap().replicas,
+            2,
+            "from zero: the ratio"
+        );
+        let average = calculator.average_of_total(4, 100, 401);
+        assert_eq!(
+            (average.replicas, average.reading.average_value_milli),
+            (4, Some(101))
+        );
+        assert_eq!(calculator.average_of_total(2, 100, 401).replicas, 5);
+        assert_eq!(calculator.external_average(4, 100, &[400, 1]), average);
+    });
+}
+
+fn policy(kind: PolicyKind, value: i32, period: u64) -> ScalingPolicy {
+    ScalingPolicy {
+        kind,
+        value,
+        period: secs(period),
+    }
+}
+
+fn rules(select_policy: SelectPolicy, policies: &[ScalingPolicy]) -> Rules {
+    Rules {
+        stabilization_window: secs(0),
+        select_policy,
+        policies: policies.to_vec(),
+    }
+}
+
+fn event(replica_change: i32, at: i64) -> ScaleEvent {
+    ScaleEvent {
+        replica_change,
+        at: Moment::from_secs(at),
+        outdated: false,
+    }
+}
+
+#[test]
+fn an_event_exactly_a_period_old_is_outside_and_its_slot_not_yet_free() {
+    let mut log = vec![event(7, -60), event(5, -59)];
+    assert_eq!(change_within(secs(60), &log, NOW), 5);
+    let rules = rules(SelectPolicy::Max, &[policy(PolicyKind::Pods, 1, 60)]);
+    store_event(&mut log, &rules, 1, NOW);
+    assert_eq!(log.len(), 3, "outdated means older than the period");
+    store_event(&mut log, &rules, 2, Moment::from_millis(1));
+    assert_eq!((log.len(), log[0].replica_change), (3, 2));
+}
+
+#[test]
+fn recommendations_at_the_edge_count_without_behavior_and_not_with_it() {
+    let log = || History {
+        recommendations: Some(vec![Recommendation {
+            replicas: 9,
+            at: Moment::from_secs(-300),
+        }]),
+        ..History::default()
+    };
+    let mut history = log();
+    assert_eq!(history.stabilize(3, secs(300), NOW), 9);
+    assert_eq!(history.recommendations.unwrap().len(), 2, "still needed");
+    assert_eq!(log().stabilize(3, secs(299), NOW), 3);
+    let mut history = log();
+    assert_eq!(
+        history.stabilize_with_behavior(9, 3, secs(0), secs(300), NOW),
+        3
+    );
+    assert_eq!(history.recommendations.unwrap().len(), 2, "not yet free");
+    assert_eq!(
+        log().stabilize_with_behavior(9, 3, secs(0), secs(301), NOW),
+        9
+    );
+}
+
+#[test]
+fn policies_select_round_and_can_be_disabled() {
+    let none = Events { up: &[], down: &[] };
+    let both = [
+        policy(PolicyKind::Pods, 1, 60),
+        policy(PolicyKind::Percent, 50, 60),
+    ];
+    let up = |select| scale_up_limit(5, none, &rules(select, &both), NOW);
+    let down = |select| scale_down_limit(5, none, &rules(select, &both), NOW);
+    assert_eq!(
+        [
+            up(SelectPolicy::Max),
+            up(SelectPolicy::Min),
+            up(SelectPolicy::Disabled)
+        ],
+        [8, 6, 5]
+    );
+    assert_eq!(
+        [
+            down(SelectPolicy::Max),
+            down(SelectPolicy::Min),
+            down(SelectPolicy::Disabled)
+        ],
+        [2, 4, 5],
+        "2.5 down is truncated"
+    );
+    let events = Events {
+        up: &[event(2, -1)],
+        down: &[event(4, -1)],
+    };
+    assert_eq!(
+        scale_up_limit(5, events, &rules(SelectPolicy::Max, &both[..1]), NOW),
+        5 - 2 + 4 + 1
+    );
+    assert_eq!(
+        scale_down_limit(5, events, &rules(SelectPolicy::Max, &both[..1]), NOW),
+        5 - 2 + 4 - 1
+    );
+}
+
+#[test]
+fn a_maximum_equal_to_the_rate_is_named_as_the_maximum() {
+    let step = Step {
+        current: 4,
+        desired: 100,
+        min: 1,
+        max: 8,
+    };
+    let (up, down) = (
+        rules(SelectPolicy::Max, &[policy(PolicyKind::Pods, 4, 15)]),
+        rules(SelectPolicy::Max, &[policy(PolicyKind::Pods, 2, 15)]),
+    );
+    let none = Events { up: &[], down: &[] };
+    assert_eq!(
+        step.limit_with_rules(&up, &down, none, NOW),
+        (8, Limit::TooManyReplicas)
+    );
+    assert_eq!(
+        step.limit(&Settings::default()),
+        (8, Limit::TooManyReplicas),
+        "2 * 4, not 8 * 4"
+    );
+    assert_eq!(
+        Step { max: 9, ..step }.limit(&Settings::default()),
+        (8, Limit::ScaleUpLimit)
+    );
+    let step = Step {
+        current: 4,
+        desired: 0,
+        min: 2,
+        max: 8,
+    };
+    assert_eq!(
+        step.limit_with_rules(&up, &down, none, NOW),
+        (2, Limit::TooFewReplicas)
+    );
+}
+
+fn hpa(source: MetricSource, target: Target) -> Hpa {
+    Hpa {
+        name: "shop".to_owned(),
+        namespace: "default".to_owned(),
+        target: "Deployment/default/shop".to_owned(),
+        min_replicas: Some(1),
+        max_replicas: 20,
+        metrics: vec![MetricSpec { source, target }],
+        behavior: None,
+        status: Status::default(),
+    }
+}
+
+fn cpu_hpa() -> Hpa {
+    let target = Target {
+        average_utilization_percent: Some(50),
+        ..Target::default()
+    };
+    hpa(
+        MetricSource::Resource {
+            resource: "cpu".to_owned(),
+        },
+        target,
+    )
+}
+
+/// One pass over `replicas` pods whose CPU (or external metric) is `answer`.
+fn pass(
+    hpa: &Hpa,
+    replicas: i32,
+    answer: Samples,
+    history: &mut History,
+    settings: &Settings,
+    write: impl FnMut(i32) -> WriteAnswer,
+) -> Outcome {
+    let pods: Vec<Pod> = (0..usize::try_from(replicas).unwrap())
+        .map(|at| pod(at, true))
+        .collect();
+    let selector = "app=shop".to_owned();
+    let scale = Scale {
+        spec_replicas: replicas,
+        status_replicas: replicas,
+        selector,
+    };
+    let answers = [Ok(answer)];
+    let observation = Observation {
+        scale: Ok(scale),
+        pods: &pods,
+        other_hpas: &[],
+        answers: &answers,
+    };
+    reconcile(hpa, settings, &observation, history, NOW, write)
+}
+
+fn busy(pods: usize) -> Samples {
+    Samples::Pods(samples(&vec![1000; pods]))
+}
+
+#[test]
+fn a_step_without_behavior_at_most_doubles_in_production() {
+    let outcome = pass(
+        &cpu_hpa(),
+        6,
+        Samples::Pods(samples(&[9000; 6])),
+        &mut History::default(),
+        &Settings::default(),
+        |_| WriteAnswer::Ok,
+    );
+    assert_eq!(
+        (outcome.status.desired_replicas, outcome.action),
+        (12, Action::ScaleUp)
+    );
+}
+
+#[test]
+fn conflicts_are_retried_five_times() {
+    let run = |conflicts: usize| {
+        let mut left = conflicts;
+        pass(
+            &cpu_hpa(),
+            2,
+            busy(2),
+            &mut History::default(),
+            &Settings::default(),
+            |_| {
+                left = left.checked_sub(1).map_or(usize::MAX, |left| left);
+                if left == usize::MAX {
+                    WriteAnswer::Ok
+                } else {
+                    WriteAnswer::Conflict
+                }
+            },
+        )
+    };
+    let outcome = run(4);
+    assert_eq!(
+        (outcome.scale_writes.len(), outcome.status.desired_replicas),
+        (5, 4)
+    );
+    assert_eq!(outcome.events.last().unwrap().reason, "SuccessfulRescale");
+    let outcome = run(5);
+    assert_eq!(
+        (outcome.scale_writes.len(), outcome.action),
+        (5, Action::None)
+    );
+    assert_eq!(outcome.events.last().unwrap().reason, "FailedRescale");
+    assert!(outcome.error.is_some());
+}
+
+#[test]
+fn written_changes_limit_the_next_pass_with_behavior_and_are_not_kept_without() {
+    let mut history = History::default();
+    let settings = Settings::default();
+    let mut hpa = cpu_hpa();
+    pass(&hpa, 4, busy(4), &mut history, &settings, |_| {
+        WriteAnswer::Ok
+    });
+    assert!(history.scale_up_events.is_empty());
+    let policies = Some(vec![policy(PolicyKind::Pods, 3, 60)]);
+    let up = ScalingRules {
+        policies,
+        ..ScalingRules::default()
+    };
+    hpa.behavior = Some(Behavior {
+        scale_up: Some(up),
+        scale_down: None,
+    });
+    let mut history = History::default();
+    let outcome = pass(&hpa, 4, busy(4), &mut history, &settings, |_| {
+        WriteAnswer::Ok
+    });
+    assert_eq!(
+        (
+            outcome.status.desired_replicas,
+            history.scale_up_events.len()
+        ),
+        (7, 1)
+    );
+    let outcome = pass(&hpa, 7, busy(7), &mut history, &settings, |_| {
+        WriteAnswer::Ok
+    });
+    assert_eq!(
+        (outcome.status.desired_replicas, outcome.action),
+        (7, Action::None)
+    );
+    let mut failed = History::default();
+    pass(&hpa, 4, busy(4), &mut failed, &settings, |_| {
+        WriteAnswer::Error(String::new())
+    });
+    assert!(
+        failed.scale_up_events.is_empty(),
+        "only what was written counts"
+    );
+}
+
+#[test]
+fn a_default_scale_down_window_holds_with_behavior_too() {
+    let mut hpa = cpu_hpa();
+    hpa.behavior = Some(Behavior::default());
+    let mut history = History::default();
+    let idle = || Samples::Pods(samples(&[0; 4]));
+    let outcome = pass(&hpa, 4, idle(), &mut history, &Settings::default(), |_| {
+        WriteAnswer::Ok
+    });
+    assert_eq!(
+        outcome.status.desired_replicas, 4,
+        "seeded with what it found"
+    );
+    assert_eq!(outcome.status.conditions[0].reason, "ScaleDownStabilized");
+    let settings = Settings {
+        downscale_stabilization_window: secs(0),
+        ..Settings::default()
+    };
+    let outcome = pass(&hpa, 4, idle(), &mut history, &settings, |_| {
+        WriteAnswer::Ok
+    });
+    assert_eq!(outcome.status.desired_replicas, 1);
+}
+
+#[test]
+fn coming_back_from_zero_goes_to_a_minimum_raised_meanwhile() {
+    let target = Target {
+        kind: TargetKind::Value,
+        value_milli: Some(1000),
+        ..Target::default()
+    };
+    let metric = MetricId {
+        name: "queue".to_owned(),
+        selector: None,
+    };
+    let mut hpa = hpa(MetricSource::External { metric }, target);
+    hpa.min_replicas = Some(3);
+    hpa.behavior = Some(Behavior::default());
+    hpa.status
+        .set_condition(ConditionKind::ScaledToZero, true, "ScaledToZero", "", NOW);
+    let mut settings = Settings::default();
+    let wake = |hpa: &Hpa, settings: &Settings| {
+        let answer = Samples::External(vec![500]);
+        pass(hpa, 0, answer, &mut History::default(), settings, |_| {
+            WriteAnswer::Ok
+        })
+    };
+    let outcome = wake(&hpa, &settings);
+    assert_eq!(
+        outcome.status.desired_replicas, 0,
+        "without the gate zero is final"
+    );
+    assert!(
+        !outcome
+            .status
+            .conditions
+            .iter()
+            .any(|c| c.kind == ConditionKind::ScaledToZero)
+    );
+    settings.features.scale_to_zero = true;
+    let outcome = wake(&hpa, &settings);
+    assert_eq!(outcome.status.desired_replicas, 3);
+    assert!(!outcome.status.is_true(ConditionKind::ScaledToZero));
+}
+
+proptest! {
+    /// Whatever the usage, a pass stays within the bounds, and more usage never asks for fewer.
+    #[test]
+    fn a_pass_stays_within_bounds_and_is_monotonic(
+        current in 1i32..12, usage in 0i64..20_000, more in 0i64..20_000,
+        min in 1i32..5, max in 5i32..30, with_behavior: bool,
+    ) {
+        let mut hpa = cpu_hpa();
+        (hpa.min_replicas, hpa.max_replicas) = (Some(min), max);
+        hpa.behavior = with_behavior.then(Behavior::default);
+        let desired = |usage| {
+            let pods = usize::try_from(current).unwrap();
+            let answer = Samples::Pods(samples(&vec![usage; pods]));
+            let mut history = History { recommendations: Some(vec![]), ..History::default() };
+            pass(&hpa, current, answer, &mut history, &Settings::default(), |_| WriteAnswer::Ok)
+                .status.desired_replicas
+        };
+        let (less, more) = (desired(usage), desired(usage + more));
+        prop_assert!((min..=max).contains(&less));
+        prop_assert!(less <= more);
+    }
+}

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(binary(1_024_000), "1Ki");
         assert_eq!(binary(1_025_000), "1025");
         assert_eq!(binary(64 * 1024 * 1024 * 1000), "64Mi");
-        assert_eq!(binary(2048_500), "2048500m", "fractions are decimal");
+        assert_eq!(binary(2_048_500), "2048500m", "fractions are decimal");
         assert_eq!(binary(1_000_000), "1k", "below 1024 is decimal");
     }
 

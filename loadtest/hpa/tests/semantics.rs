@@ -77,7 +77,7 @@ fn cpu(ready: usize, unready: usize, current: i32, values: &[i64]) -> i32 {
     with_pods(ready, unready, |calculator| {
         calculator
             .resource_utilization(current, 50, "cpu", None, samples(values))
-            .unwrap()
+            .expect("a proposal")
             .replicas
     })
 }
@@ -362,7 +362,7 @@ fn pass(
     settings: &Settings,
     write: impl FnMut(i32) -> WriteAnswer,
 ) -> Outcome {
-    let pods: Vec<Pod> = (0..usize::try_from(replicas).unwrap())
+    let pods: Vec<Pod> = (0..usize::try_from(replicas).expect("not negative"))
         .map(|at| pod(at, true))
         .collect();
     let selector = "app=shop".to_owned();

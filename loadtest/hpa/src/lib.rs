@@ -55,6 +55,8 @@ pub mod metrics;
 
 pub mod reconcile;
 
+pub mod k8s;
+
 pub mod pipeline;
 
 pub use behavior::{Behavior, ScalingRules};

@@ -4,6 +4,7 @@
 
 mod calculator;
 mod history;
+mod pass_input;
 mod report;
 mod schema;
 mod whole_pass;

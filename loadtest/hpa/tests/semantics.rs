@@ -58,6 +58,9 @@ fn pods_in_doubt_count_as_idle_when_scaling_up() {
     assert_eq!(cpu(2, 0, 2, &[1000]), 2, "one missing: 50 % over both");
     assert_eq!(cpu(3, 0, 3, &[1000, 1000]), 4, "66 % over three");
     assert_eq!(cpu(1, 1, 2, &[1000, 0]), 2, "one unready");
+    // 56 % of ten pods alone would be outside of the tolerance, and ask for 12.
+    assert_eq!(cpu(11, 0, 11, &[560; 10]), 11, "50 % with the missing one");
+    assert_eq!(cpu(10, 1, 11, &[560; 11]), 11, "50 % with the unready one");
     assert_eq!(cpu(1, 1, 2, &[1000, 5000]), 2, "whatever its sample says");
 }
 

@@ -1,5 +1,7 @@
 //! Whatever way a cluster ends, nothing of it stays: no process, no cgroup.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test are the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +24,10 @@ async fn a_cluster_leaves_nothing_behind_however_it_ends() {
 
     let mut asked = start(&dir).await;
     signal(&asked, Signal::SIGTERM);
-    assert!(asked.wait().unwrap().success(), "an orderly end is no failure");
+    assert!(
+        asked.wait().unwrap().success(),
+        "an orderly end is no failure"
+    );
     assert_eq!(processes_below(&dir), Vec::<String>::new());
     assert_eq!(cgroups(), Vec::<PathBuf>::new());
 
@@ -83,7 +88,10 @@ fn processes_below(dir: &Path) -> Vec<String> {
 
 fn shop_processes() -> usize {
     let shop = programs().demo_shop.to_string_lossy().into_owned();
-    command_lines().iter().filter(|line| line.starts_with(&shop)).count()
+    command_lines()
+        .iter()
+        .filter(|line| line.starts_with(&shop))
+        .count()
 }
 
 /// The node's cgroup trees in every hierarchy.
@@ -92,7 +100,10 @@ fn cgroups() -> Vec<PathBuf> {
     let hierarchies = mounts.lines().filter_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let path = fields.next()?;
-        fields.next()?.starts_with("cgroup").then(|| PathBuf::from(path))
+        fields
+            .next()?
+            .starts_with("cgroup")
+            .then(|| PathBuf::from(path))
     });
     let tree = |mount: PathBuf| mount.join(format!("viperscale-{}", loadtest::local::NODE_NAME));
     hierarchies.map(tree).filter(|path| path.exists()).collect()

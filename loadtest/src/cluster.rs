@@ -16,7 +16,7 @@ const WATCH: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When it does not come up, or a process of it ends early. Nothing that was started stays.
-pub async fn up(args: ClusterUpArgs) -> Result<ExitCode> {
+pub(crate) async fn up(args: ClusterUpArgs) -> Result<ExitCode> {
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;

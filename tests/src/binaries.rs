@@ -38,11 +38,17 @@ fn build() {
         .args(["build", "--locked", "--workspace", "--bins"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .status();
-    assert!(status.is_ok_and(|status| status.success()), "the programs do not build");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "the programs do not build"
+    );
 }
 
 /// `target/debug`, two levels above `target/debug/deps/TEST`.
 fn target_directory() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    test.ancestors().nth(2).expect("tests are built below target/debug/deps").to_owned()
+    test.ancestors()
+        .nth(2)
+        .expect("tests are built below target/debug/deps")
+        .to_owned()
 }

@@ -42,8 +42,9 @@ impl TestCluster {
         let mut processes = Processes::default();
         let (local, kubeconfig) = match std::env::var_os(KUBECONFIG) {
             None => {
-                let local =
-                    LocalCluster::start(programs(), dir.path(), dir.path()).await.unwrap();
+                let local = LocalCluster::start(programs(), dir.path(), dir.path())
+                    .await
+                    .unwrap();
                 let kubeconfig = local.kubeconfig().to_owned();
                 (Some(local), kubeconfig)
             }
@@ -55,14 +56,24 @@ impl TestCluster {
             }
         };
         let client = client(&kubeconfig).await.unwrap();
-        let cluster = Self { dir, kubeconfig, client, local, processes, admin: None };
+        let cluster = Self {
+            dir,
+            kubeconfig,
+            client,
+            local,
+            processes,
+            admin: None,
+        };
         let namespace: Namespace = serde_json::from_value(serde_json::json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE},
         }))
         .unwrap();
         let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
         let apply = PatchParams::apply("viperscale-tests").force();
-        namespaces.patch(NAMESPACE, &apply, &Patch::Apply(namespace)).await.unwrap();
+        namespaces
+            .patch(NAMESPACE, &apply, &Patch::Apply(namespace))
+            .await
+            .unwrap();
         cluster
     }
 
@@ -109,8 +120,14 @@ impl TestCluster {
         }))
         .unwrap();
         let apply = PatchParams::apply("viperscale-tests").force();
-        self.services().patch(name, &apply, &Patch::Apply(service)).await.unwrap();
-        self.deployments().patch(name, &apply, &Patch::Apply(deployment)).await.unwrap();
+        self.services()
+            .patch(name, &apply, &Patch::Apply(service))
+            .await
+            .unwrap();
+        self.deployments()
+            .patch(name, &apply, &Patch::Apply(deployment))
+            .await
+            .unwrap();
         eventually(&format!("a ready pod of {name}"), READY, async || {
             (self.ready_replicas(name).await == 1).then_some(())
         })
@@ -129,7 +146,8 @@ impl TestCluster {
         let scaler = scaler_process(programs(), &self.kubeconfig, folder, grpc, admin);
         let agent = agent_process(programs(), grpc, agent_admin);
         for process in [scaler, agent] {
-            self.processes.push(Process::start(process, self.dir.path()).unwrap());
+            self.processes
+                .push(Process::start(process, self.dir.path()).unwrap());
         }
         self.admin = Some(admin);
     }
@@ -169,7 +187,10 @@ impl TestCluster {
     /// When it does not exist.
     pub async fn ready_replicas(&self, name: &str) -> i32 {
         let deployment = self.deployments().get(name).await.unwrap();
-        deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0)
+        deployment
+            .status
+            .and_then(|status| status.ready_replicas)
+            .unwrap_or(0)
     }
 
     /// Messages of the events that scalings left on a deployment.
@@ -183,14 +204,21 @@ impl TestCluster {
             event.involved_object.name.as_deref() == Some(name)
                 && event.reason.as_deref() == Some("SuccessfulRescale")
         };
-        events.into_iter().filter(about).filter_map(|event| event.message).collect()
+        events
+            .into_iter()
+            .filter(about)
+            .filter_map(|event| event.message)
+            .collect()
     }
 
     /// Ends everything and removes what was created.
     pub async fn stop(mut self) {
         if self.local.is_none() {
             let namespaces: Api<Namespace> = Api::all(self.client.clone());
-            namespaces.delete(NAMESPACE, &DeleteParams::default()).await.unwrap();
+            namespaces
+                .delete(NAMESPACE, &DeleteParams::default())
+                .await
+                .unwrap();
         }
         self.processes.stop().await;
         if let Some(local) = self.local.take() {

@@ -3,6 +3,8 @@
 //! The cluster is a local one, or the one of `VIPERSCALE_E2E_KUBECONFIG`: then the node runtime
 //! joins that control plane, and the same tests run there.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its support fails")]
+
 mod binaries;
 mod cluster;
 mod load;

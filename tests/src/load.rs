@@ -35,11 +35,16 @@ impl Load {
             let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
             loop {
                 ticks.tick().await;
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    continue;
+                };
                 let request = client.get(&url).send();
                 let counter = Arc::clone(&counter);
                 tokio::spawn(async move {
-                    if request.await.is_ok_and(|answer| answer.status().is_success()) {
+                    if request
+                        .await
+                        .is_ok_and(|answer| answer.status().is_success())
+                    {
                         counter.fetch_add(1, Ordering::Relaxed);
                     }
                     drop(place);

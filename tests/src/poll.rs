@@ -20,7 +20,11 @@ pub async fn eventually<T>(
         if let Some(told) = condition().await {
             return told;
         }
-        assert!(Instant::now() < end, "within {} s there was not: {what}", deadline.as_secs());
+        assert!(
+            Instant::now() < end,
+            "within {} s there was not: {what}",
+            deadline.as_secs()
+        );
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -14,7 +14,7 @@ struct Policies;
 ///
 /// # Errors
 /// When they cannot be written.
-pub fn unpack(dir: &Path) -> Result<PathBuf> {
+pub(super) fn unpack(dir: &Path) -> Result<PathBuf> {
     let folder = dir.join("policies");
     let what = || format!("cannot write the demo's policies to {}", folder.display());
     fs::create_dir_all(&folder).with_context(what)?;

@@ -17,7 +17,7 @@ const QUEUE: usize = 256;
 
 /// A deployment's replica counts at a moment.
 #[derive(Debug)]
-pub struct Announcement {
+pub(super) struct Announcement {
     /// When it arrived.
     pub at: SystemTime,
     /// The deployment.
@@ -30,7 +30,7 @@ pub struct Announcement {
 ///
 /// The watch ends when the receiver is dropped; it survives an API server that goes away for a
 /// while.
-pub fn announce(client: Client, namespace: &str) -> mpsc::Receiver<Result<Announcement>> {
+pub(super) fn announce(client: Client, namespace: &str) -> mpsc::Receiver<Result<Announcement>> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let api: Api<Deployment> = Api::namespaced(client, namespace);
     tokio::spawn(async move {

@@ -25,7 +25,7 @@ struct Record<'a> {
 ///
 /// # Errors
 /// When the file's folder does not exist.
-pub fn check_writable(file: &Path) -> Result<()> {
+pub(super) fn check_writable(file: &Path) -> Result<()> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -50,7 +50,7 @@ pub fn check_writable(file: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The run's own error, or that of writing the file.
-pub fn finish(
+pub(super) fn finish(
     args: &DemoArgs,
     timeline: &Timeline,
     decisions: &[ChangeDecision],

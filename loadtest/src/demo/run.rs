@@ -25,7 +25,7 @@ const STEP_STAGE: usize = 1;
 ///
 /// # Errors
 /// When Locust, the cluster, the scaler or the agent ends early.
-pub async fn watch(
+pub(super) async fn watch(
     locust: &Locust,
     plan: &LoadPlan,
     logs: &Path,

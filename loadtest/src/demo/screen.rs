@@ -12,7 +12,7 @@ const DEFAULT_WIDTH: u16 = 120;
 
 /// What is drawn; gathered by the run, one per refresh.
 #[derive(Debug, Default)]
-pub struct View {
+pub(super) struct View {
     /// What the run is doing, such as "load step".
     pub phase: String,
     /// Seconds since the run began.
@@ -35,7 +35,7 @@ pub struct View {
 
 /// Replica counts of one deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Replicas {
+pub(super) struct Replicas {
     /// `status.readyReplicas`.
     pub ready: u32,
     /// `spec.replicas`.
@@ -44,22 +44,24 @@ pub struct Replicas {
 
 /// Where views are drawn.
 #[derive(Debug)]
-pub struct Screen {
+pub(super) struct Screen {
     terminal: bool,
     drawn_lines: usize,
+    drawn_second: Option<u64>,
 }
 
 impl Screen {
     /// The standard output.
-    pub fn stdout() -> Self {
+    pub(super) fn stdout() -> Self {
         Self {
             terminal: std::io::stdout().is_terminal(),
             drawn_lines: 0,
+            drawn_second: None,
         }
     }
 
     /// Draws `view` over the previous one.
-    pub fn draw(&mut self, view: &View) {
+    pub(super) fn draw(&mut self, view: &View) {
         let text = if self.terminal {
             let body = format!("{}\n{}\n", headline(view), table(view));
             let up = match self.drawn_lines {
@@ -69,6 +71,11 @@ impl Screen {
             self.drawn_lines = body.lines().count();
             format!("{up}{body}")
         } else {
+            let second = Some(view.elapsed as u64);
+            if self.drawn_second == second {
+                return;
+            }
+            self.drawn_second = second;
             format!("{}\n", line(view))
         };
         let mut out = std::io::stdout().lock();
@@ -91,13 +98,13 @@ fn headline(view: &View) -> String {
 
 /// One line without control characters, for logs: the deployments that are not at rest.
 fn line(view: &View) -> String {
-    let busy: Vec<String> = view
+    let busy = view
         .replicas
         .iter()
         .filter(|(_, replicas)| replicas.desired > 1)
-        .map(|(name, r)| format!("{name} {}/{}", r.ready, r.desired))
-        .collect();
-    format!("{}  {}", headline(view), busy.join("  "))
+        .map(|(name, r)| format!("  {name} {}/{}", r.ready, r.desired));
+    let busy: String = busy.collect();
+    format!("{}{busy}", headline(view))
 }
 
 fn table(view: &View) -> Table {

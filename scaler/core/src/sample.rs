@@ -75,7 +75,8 @@ pub struct Scheduling {
 /// What one container did over one interval.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerSample {
-    /// When it arrived, on the scaler's own clock.
+    /// When its interval ended, on the scaler's own clock: its arrival, less the time that the report
+    /// waited in the agent's queue.
     pub received_at: Timestamp,
     /// The measured length of the interval.
     pub interval: Duration,
@@ -88,7 +89,8 @@ pub struct ContainerSample {
 /// What one node did over one interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeSample {
-    /// When it arrived, on the scaler's own clock.
+    /// When its interval ended, on the scaler's own clock: its arrival, less the time that the report
+    /// waited in the agent's queue.
     pub received_at: Timestamp,
     /// The measured length of the interval.
     pub interval: Duration,

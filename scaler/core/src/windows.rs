@@ -34,11 +34,11 @@ pub struct Windows {
     refused: u64,
 }
 
-/// Samples of one source in order of arrival; never empty once recorded into.
+/// Samples of one source in order of time, oldest first; never empty once recorded into.
 #[derive(Debug, Clone)]
 struct Series<S>(VecDeque<S>);
 
-/// A sample that knows when it arrived and which time it covers.
+/// A sample that knows which time it covers.
 trait Timed {
     fn received_at(&self) -> Timestamp;
     fn interval(&self) -> Duration;
@@ -111,8 +111,8 @@ impl Windows {
             .insert(node.to_owned(), Series(VecDeque::from([sample])));
     }
 
-    /// The samples of `container` of `pod` that arrived less than `window` before `now`, oldest
-    /// first, and in any case the latest. `None` when there is none or the latest is stale.
+    /// The samples of `container` of `pod` from less than `window` before `now`, oldest first, and
+    /// in any case the latest. `None` when there is none or the latest is stale.
     #[must_use]
     pub fn recent<'a>(
         &'a self,
@@ -124,8 +124,8 @@ impl Windows {
         self.pods.get(pod)?.get(container)?.recent(window, now)
     }
 
-    /// The samples of `node` that arrived less than `window` before `now`, oldest first, and in
-    /// any case the latest. `None` when there is none or the latest is stale.
+    /// The samples of `node` from less than `window` before `now`, oldest first, and in any case
+    /// the latest. `None` when there is none or the latest is stale.
     #[must_use]
     pub fn recent_node<'a>(
         &'a self,
@@ -174,13 +174,18 @@ impl Windows {
 }
 
 impl<S: Timed> Series<S> {
+    /// Puts `sample` where its time belongs. That is the end, but for reports that were held up on
+    /// their way while later ones were not: what is older than the newest stays history, and never
+    /// counts as the latest.
     fn push(&mut self, sample: S, capacity: &Capacity) {
-        let now = sample.received_at();
-        self.0.push_back(sample);
+        let at = sample.received_at();
+        let place = self.0.partition_point(|known| known.received_at() <= at);
+        self.0.insert(place, sample);
         if self.0.len() > capacity.samples.max(1) {
             self.0.pop_front();
         }
-        self.prune(capacity.retention, now);
+        let newest = self.0.back().map_or(at, Timed::received_at);
+        self.prune(capacity.retention, newest);
     }
 
     /// Drops what is older than `retention`; tells whether anything is left.
@@ -275,6 +280,31 @@ mod tests {
         let windows = windows(Capacity::default(), [10]);
         assert_eq!(arrivals(&windows, "a", 1, 13), Some(vec![10]));
         assert_eq!(arrivals(&windows, "a", 60, 14), None);
+    }
+
+    #[test]
+    fn a_late_sample_takes_the_place_of_its_time() {
+        let capacity = Capacity {
+            samples: 4,
+            ..Capacity::default()
+        };
+        let late = windows(capacity, [100, 103, 101]);
+        assert_eq!(arrivals(&late, "a", 60, 103), Some(vec![100, 101, 103]));
+        assert_eq!(arrivals(&late, "a", 1, 103), Some(vec![103]), "the latest");
+        let full = windows(capacity, [100, 101, 102, 103, 99]);
+        assert_eq!(
+            arrivals(&full, "a", 60, 103),
+            Some(vec![100, 101, 102, 103]),
+            "the oldest makes room, though it came last"
+        );
+        let forgotten = windows(capacity, [100, 30]);
+        assert_eq!(arrivals(&forgotten, "a", 1000, 100), Some(vec![100]));
+    }
+
+    #[test]
+    fn old_samples_are_stale_however_many_come_at_once() {
+        let windows = windows(Capacity::default(), 40..=69);
+        assert_eq!(arrivals(&windows, "a", 60, 100), None);
     }
 
     #[test]

@@ -63,6 +63,12 @@ pub struct RunArgs {
     pub tls_key: Option<PathBuf>,
 
     /// CA (PEM) that agents' client certificates must be signed by; without it any client may report.
+    ///
+    /// With it, an agent is only believed to be the node that its certificate names: the common
+    /// name or one of the DNS names must equal its --node-name. Another node's certificate is
+    /// refused with PERMISSION_DENIED and counted in
+    /// viperscale_streams_total{result="forbidden"}. Handshakes that fail are logged with
+    /// RUST_LOG=info,tonic=debug.
     #[arg(long, env = "VIPERSCALE_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 

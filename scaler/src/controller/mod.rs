@@ -45,6 +45,8 @@ pub struct NodeReport {
     pub node: Arc<str>,
     /// When it arrived.
     pub received_at: Timestamp,
+    /// How long it had waited in the agent's queue; its samples are stamped that much earlier.
+    pub age: Duration,
     /// The node as a whole.
     pub sample: Option<NodeSample>,
     /// Its containers.

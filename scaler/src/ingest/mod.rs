@@ -8,6 +8,7 @@
 
 mod convert;
 mod distribute;
+mod identity;
 mod nodes;
 mod service;
 mod session;

@@ -9,6 +9,7 @@ use tracing::{Instrument, info_span};
 use viperscale_proto::v1 as wire;
 use viperscale_proto::v1::telemetry_server::Telemetry;
 
+use super::identity::Identity;
 use super::{Shared, session};
 
 /// Messages on their way to one agent. Configurations are not queued but replaced by newer ones,
@@ -41,9 +42,15 @@ impl Telemetry for Service {
             peer = peer.as_deref(),
             node = tracing::field::Empty
         );
+        let identity = Identity::of(request.peer_certs().as_ref().map(|certs| certs.as_slice()));
         let (outbound, messages) = mpsc::channel(OUTBOUND);
         // The answer is there before the Hello is: a client may wait for it before it sends.
-        let session = session::run(self.shared.clone(), request.into_inner(), outbound);
+        let session = session::run(
+            self.shared.clone(),
+            identity,
+            request.into_inner(),
+            outbound,
+        );
         tokio::spawn(session.instrument(span));
         Ok(Response::new(ReceiverStream::new(messages)))
     }

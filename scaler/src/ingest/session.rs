@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use viperscale_proto::v1::{self as wire, agent_message, scaler_message};
 
 use super::Shared;
+use super::identity::{Identity, NotThatNode};
 use super::nodes::{self, Registration};
 use super::validate::{self, Counts, Invalid};
 use crate::metrics;
@@ -23,8 +24,13 @@ type Inbound = Streaming<wire::AgentMessage>;
 type Outbound = mpsc::Sender<Result<wire::ScalerMessage, Status>>;
 
 /// Runs the session and tells the agent why it ended.
-pub(super) async fn run(shared: Arc<Shared>, mut inbound: Inbound, outbound: Outbound) {
-    let Err(status) = converse(&shared, &mut inbound, &outbound).await else {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    identity: Identity,
+    mut inbound: Inbound,
+    outbound: Outbound,
+) {
+    let Err(status) = converse(&shared, &identity, &mut inbound, &outbound).await else {
         info!("agent left");
         metrics::stream("closed");
         return;
@@ -32,6 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbound: Inbound, outbound: Out
     metrics::stream(match status.code() {
         Code::AlreadyExists => "replaced",
         Code::InvalidArgument => "invalid",
+        Code::PermissionDenied => "forbidden",
         Code::ResourceExhausted => "refused",
         Code::Unavailable => "stopped",
         _ => "failed",
@@ -43,12 +50,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbound: Inbound, outbound: Out
 /// Until the agent leaves (`Ok`) or the stream must end (the status to end it with).
 async fn converse(
     shared: &Arc<Shared>,
+    identity: &Identity,
     inbound: &mut Inbound,
     outbound: &Outbound,
 ) -> Result<(), Status> {
     let hello = read_hello(shared, inbound).await?;
     let node = validate::node_name(&hello).map_err(invalid)?;
     tracing::Span::current().record("node", &*node);
+    identity.check(&node).map_err(forbidden)?;
     let mut registration = nodes::register(shared, node)
         .map_err(|_| Status::resource_exhausted("the scaler serves no more nodes"))?;
     metrics::stream("opened");
@@ -140,8 +149,8 @@ struct Session {
 }
 
 impl Session {
-    /// Checks a report and passes it on. When the controller cannot keep up the report is dropped:
-    /// the next one brings newer numbers.
+    /// Checks a report and passes it on, unless it is too old to matter. When the controller cannot
+    /// keep up the report is dropped: the next one brings newer numbers.
     fn take(
         &mut self,
         shared: &Shared,
@@ -157,6 +166,10 @@ impl Session {
             &shared.workloads.read(),
         );
         let (report, counts) = checked.inspect_err(|_| metrics::report("invalid"))?;
+        if validate::is_outdated(&report) {
+            metrics::report("outdated");
+            return Ok(());
+        }
         self.count(counts);
         metrics::report(match shared.reports.try_send(report) {
             Ok(()) => "accepted",
@@ -220,6 +233,11 @@ fn log_hello(hello: &wire::Hello) {
         unsupported = unsupported.join(","),
         "agent connected"
     );
+}
+
+fn forbidden(problem: NotThatNode) -> Status {
+    warn!(%problem, "agent refused");
+    Status::permission_denied(problem.to_string())
 }
 
 fn invalid(problem: Invalid) -> Status {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use scaler_core::windows::Capacity;
 use scaler_core::{
     ContainerSample, Log2Histogram, MetricDelta, NodeSample, PodUid, Scheduling, Timestamp,
 };
@@ -70,6 +71,11 @@ pub(super) fn node_name(hello: &wire::Hello) -> Result<Arc<str>, Invalid> {
 
 /// Checks a report of `node`: refuses what no agent of ours would send, and leaves out what it may
 /// not say.
+///
+/// Samples are stamped with the end of their interval, `received_at` less the report's age, so that
+/// what queued up during an outage does not pass for fresh. No age is refused: an agent with a long
+/// queue truthfully sends old reports after a long outage, and ending its stream for it would only
+/// make it come back with the next one. See [`is_outdated`].
 pub(super) fn report(
     node: &Arc<str>,
     report: wire::Report,
@@ -83,9 +89,11 @@ pub(super) fn report(
     if report.containers.len() > MAX_CONTAINERS {
         return Err(Invalid::TooManyContainers(report.containers.len()));
     }
+    let age = Duration::from_nanos(report.age_ns);
+    let ended_at = Timestamp::new(received_at.since_start().saturating_sub(age));
     let sample = report
         .node
-        .map(|node| node_sample(node, received_at, interval))
+        .map(|node| node_sample(node, ended_at, interval))
         .transpose()?;
 
     let mut counts = Counts::default();
@@ -118,7 +126,7 @@ pub(super) fn report(
             container: target.name.clone(),
             deployment: deployment.key.clone(),
             sample: ContainerSample {
-                received_at,
+                received_at: ended_at,
                 interval,
                 metrics: metrics(container.metrics, &mut counts),
                 scheduling: container.scheduling.map(scheduling),
@@ -129,6 +137,7 @@ pub(super) fn report(
         NodeReport {
             node: node.clone(),
             received_at,
+            age,
             sample,
             containers,
         },
@@ -136,16 +145,21 @@ pub(super) fn report(
     ))
 }
 
+/// Whether the windows would forget a report at once.
+pub(super) fn is_outdated(report: &NodeReport) -> bool {
+    report.age > Capacity::default().retention
+}
+
 fn node_sample(
     node: wire::NodeSample,
-    received_at: Timestamp,
+    ended_at: Timestamp,
     interval: Duration,
 ) -> Result<NodeSample, Invalid> {
     if !(1..=MAX_CPUS).contains(&node.cpus) {
         return Err(Invalid::Cpus(node.cpus));
     }
     Ok(NodeSample {
-        received_at,
+        received_at: ended_at,
         interval,
         cpus: node.cpus,
         busy: Duration::from_nanos(node.busy_ns),

@@ -111,6 +111,31 @@ fn a_report_that_no_agent_sends_is_refused() {
 }
 
 #[test]
+fn samples_are_as_old_as_the_agent_says() {
+    let aged = |age_ns: u64| {
+        let wire = wire::Report {
+            interval_ns: 1_000_000_000,
+            age_ns,
+            node: Some(wire::NodeSample {
+                cpus: 1,
+                ..wire::NodeSample::default()
+            }),
+            containers: vec![container("web-1", "server", vec![])],
+            ..wire::Report::default()
+        };
+        let (report, _) = report(&"n1".into(), wire, NOW, &shop_index()).unwrap();
+        assert_eq!(report.received_at, NOW, "the report itself arrives now");
+        let node = report.sample.unwrap().received_at;
+        assert_eq!(report.containers[0].sample.received_at, node);
+        (node.since_start().as_secs(), is_outdated(&report))
+    };
+    assert_eq!(aged(0), (100, false));
+    assert_eq!(aged(30_000_000_000), (70, false));
+    assert_eq!(aged(66_000_000_000), (34, true), "no window reaches so far");
+    assert_eq!(aged(u64::MAX), (0, true), "absurd, and harmless");
+}
+
+#[test]
 fn a_node_needs_a_name() {
     let named = |name: &str| wire::Hello {
         node_name: name.into(),

@@ -194,12 +194,22 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(cluster: &Cluster, policies: &[(&str, String)]) -> Self {
+        Self::start_with(cluster, policies, |_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn start_with(
+        cluster: &Cluster,
+        policies: &[(&str, String)],
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (file, text) in policies {
             std::fs::write(directory.path().join(file), text).unwrap();
         }
         let stop = CancellationToken::new();
-        let config = config(directory.path());
+        let mut config = config(directory.path());
+        configure(&mut config);
         let scaler = Scaler::start(config, cluster.client.clone(), stop.clone())
             .await
             .unwrap();
@@ -285,6 +295,8 @@ pub(crate) struct Agent {
     outbound: mpsc::Sender<wire::AgentMessage>,
     inbound: Inbound,
     sequence: u64,
+    /// How long the reports claim to have waited in the agent's queue.
+    pub(crate) age: Duration,
 }
 
 impl Agent {
@@ -295,6 +307,7 @@ impl Agent {
             outbound,
             inbound,
             sequence: 0,
+            age: Duration::ZERO,
         }
     }
 
@@ -324,12 +337,22 @@ impl Agent {
 
     /// Reports that threads of `pod`'s container waited about 24 ms each time they ran.
     pub(crate) async fn report_waiting(&mut self, pod: &str) {
-        let mut buckets = vec![0; 25];
-        buckets[24] = 1000; // 17 to 34 ms
+        self.report_waits(pod, 24).await; // 17 to 34 ms
+    }
+
+    /// The same with about 0.8 ms, which is below the threshold of [`policy`].
+    pub(crate) async fn report_calm(&mut self, pod: &str) {
+        self.report_waits(pod, 19).await; // 0.5 to 1.0 ms
+    }
+
+    /// Reports 1000 waits in this bucket.
+    async fn report_waits(&mut self, pod: &str, bucket: usize) {
+        let mut buckets = vec![0; bucket + 1];
+        buckets[bucket] = 1000;
         let sample = wire::MetricSample {
             metric: wire::Metric::RunqLatency.into(),
             count: 1000,
-            sum: 24_000_000_000,
+            sum: 1500 << bucket, // the middle of the bucket, each
             log2_buckets: buckets,
             sampling: 0.5,
         };
@@ -358,6 +381,7 @@ impl Agent {
                 ..wire::NodeSample::default()
             }),
             containers,
+            age_ns: u64::try_from(self.age.as_nanos()).unwrap(),
             ..wire::Report::default()
         };
         self.send(wire::AgentMessage {

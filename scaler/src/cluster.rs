@@ -1,7 +1,7 @@
 //! The way to the API server, and its errors in words that someone can act on.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
@@ -11,6 +11,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use thiserror::Error;
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::workloads::Resource;
@@ -66,32 +67,46 @@ pub enum ClusterError {
 /// When there is no configuration, when the server does not answer within some seconds, and at
 /// once when it refuses.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClusterError> {
+    connect_within(START_PATIENCE, kubeconfig).await
+}
+
+async fn connect_within(
+    patience: Duration,
+    kubeconfig: Option<&Path>,
+) -> Result<Client, ClusterError> {
     let config = load_config(kubeconfig).await?;
     let url = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| ClusterError::Unreachable {
         url: url.clone(),
         problem: chain(&error),
     })?;
-    let patience_ends = Instant::now() + START_PATIENCE;
-    for resource in Resource::ALL {
-        while let Err(error) = try_list(resource, client.clone()).await {
-            if !is_transient(&error) {
-                return Err(ClusterError::Refused {
-                    url,
-                    problem: explain("list", resource.name(), &error),
-                });
+    let mut last_problem = None;
+    let listing = async {
+        for resource in Resource::ALL {
+            while let Err(error) = try_list(resource, client.clone()).await {
+                if !is_transient(&error) {
+                    return Err(explain("list", resource.name(), &error));
+                }
+                let problem = chain(&error);
+                if last_problem.as_ref() != Some(&problem) {
+                    warn!(%url, error = %problem, "API server does not answer yet, retrying");
+                    last_problem = Some(problem);
+                }
+                sleep(RETRY_EVERY).await;
             }
-            if Instant::now() >= patience_ends {
-                return Err(ClusterError::Unreachable {
-                    url,
-                    problem: chain(&error),
-                });
-            }
-            warn!(%url, error = %chain(&error), "API server does not answer yet");
-            tokio::time::sleep(RETRY_EVERY).await;
         }
+        Ok(())
+    };
+    // One limit for everything: a server that accepts and says nothing would hold one attempt up
+    // for minutes.
+    match timeout(patience, listing).await {
+        Ok(Ok(())) => Ok(client),
+        Ok(Err(problem)) => Err(ClusterError::Refused { url, problem }),
+        Err(_) => Err(ClusterError::Unreachable {
+            url,
+            problem: last_problem.unwrap_or_else(|| format!("silence for {patience:?}")),
+        }),
     }
-    Ok(client)
 }
 
 async fn load_config(kubeconfig: Option<&Path>) -> Result<Config, ClusterError> {
@@ -191,7 +206,7 @@ fn needed_verbs(resource: &str) -> &'static str {
 }
 
 /// An error with its causes, without the repetitions that wrapping brings.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -209,6 +224,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
     use kube::core::Status;
+    use std::io::Write;
+    use std::net::{SocketAddr, TcpListener};
 
     fn api_error(code: u16, message: &str) -> kube::Error {
         kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed())
@@ -232,6 +249,40 @@ mod tests {
         assert!(is_transient(&api_error(429, "")));
         assert!(!is_transient(&api_error(403, "")));
         assert!(!is_transient(&api_error(409, "")));
+    }
+
+    #[test]
+    fn unauthorized_says_what_is_not_valid() {
+        let text = explain("list", "pods", &api_error(401, "who?"));
+        assert!(text.starts_with("unauthorized (who?): the token"), "{text}");
+    }
+
+    async fn complaint_about(server: SocketAddr) -> String {
+        let cluster = format!("{{name: c, cluster: {{server: 'http://{server}'}}}}");
+        let context = "{name: c, context: {cluster: c, user: u}}";
+        let mut kubeconfig = tempfile::NamedTempFile::new().unwrap();
+        write!(
+            kubeconfig,
+            "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{cluster}], \
+             contexts: [{context}], users: [{{name: u, user: {{}}}}]}}"
+        )
+        .unwrap();
+        let patience = Duration::from_millis(700);
+        let connected = connect_within(patience, Some(kubeconfig.path())).await;
+        connected.err().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_dead_or_silent_server_is_not_waited_for_without_end() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let text = complaint_about(address).await;
+        let start = format!("API server http://{address}/ does not answer: silence for 700ms; ");
+        assert!(text.starts_with(&start), "{text}");
+        drop(silent);
+        let text = complaint_about(address).await;
+        assert!(text.contains("Connection refused"), "{text}");
+        assert!(text.ends_with("right address and CA?"), "{text}");
     }
 
     #[tokio::test]

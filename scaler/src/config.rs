@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::cli::{LogFormat, RunArgs};
+use crate::cluster::chain;
 
 /// Reports faster than this cost more than they tell; slower ones are no autoscaling.
 const INTERVAL_RANGE: std::ops::RangeInclusive<f64> = 0.1..=60.0;
+/// A client that does not finish its handshake is not waited for.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything `scaler run` needs, checked.
 #[derive(Debug, Clone)]
@@ -94,6 +97,17 @@ pub enum ConfigError {
         /// Why it cannot be read.
         source: std::io::Error,
     },
+    /// The TLS files can be read, and TLS cannot use them.
+    #[error(
+        "{files}: {problem}; expected PEM files: the certificate (followed by those between it and \
+         its CA), the private key of that very certificate, and the CA's certificate"
+    )]
+    UnusableTls {
+        /// The options and the files they name.
+        files: String,
+        /// What TLS says.
+        problem: String,
+    },
 }
 
 impl TryFrom<RunArgs> for Config {
@@ -124,15 +138,12 @@ impl TryFrom<RunArgs> for Config {
 }
 
 fn check_policy_directory(path: &Path) -> Result<(), ConfigError> {
-    let problem = match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => return Ok(()),
-        Ok(_) => "is not a directory".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    Err(ConfigError::Policies {
-        path: path.to_owned(),
-        problem,
-    })
+    fs::read_dir(path)
+        .map(drop)
+        .map_err(|error| ConfigError::Policies {
+            path: path.to_owned(),
+            problem: error.to_string(),
+        })
 }
 
 fn load_tls(args: &RunArgs) -> Result<Option<ServerTlsConfig>, ConfigError> {
@@ -145,11 +156,32 @@ fn load_tls(args: &RunArgs) -> Result<Option<ServerTlsConfig>, ConfigError> {
         (None, None, Some(_)) => return incomplete("--tls-client-ca", "--tls-cert"),
     };
     let identity = Identity::from_pem(read("--tls-cert", cert)?, read("--tls-key", key)?);
-    let mut tls = ServerTlsConfig::new().identity(identity);
+    let mut tls = ServerTlsConfig::new()
+        .identity(identity)
+        .timeout(HANDSHAKE_TIMEOUT);
     if let Some(ca) = &args.tls_client_ca {
         tls = tls.client_ca_root(Certificate::from_pem(read("--tls-client-ca", ca)?));
     }
-    Ok(Some(tls))
+    // Only for what it says about the files; the real one is built when serving starts.
+    match Server::builder().tls_config(tls.clone()) {
+        Ok(_) => Ok(Some(tls)),
+        Err(error) => Err(ConfigError::UnusableTls {
+            files: named_files(args),
+            problem: chain(&error),
+        }),
+    }
+}
+
+fn named_files(args: &RunArgs) -> String {
+    let named = [
+        ("--tls-cert", &args.tls_cert),
+        ("--tls-key", &args.tls_key),
+        ("--tls-client-ca", &args.tls_client_ca),
+    ];
+    let given = named
+        .iter()
+        .filter_map(|(option, path)| Some(format!("{option} {}", path.as_ref()?.display())));
+    given.collect::<Vec<_>>().join(", ")
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -196,6 +228,39 @@ mod tests {
                 .starts_with("--tls-cert needs --tls-key too"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn certificates_that_tls_cannot_use_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let policies = directory.path().to_str().unwrap();
+        let write = |name: &str, text: String| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let one = rcgen::generate_simple_self_signed(["one".to_owned()]).unwrap();
+        let two = rcgen::generate_simple_self_signed(["two".to_owned()]).unwrap();
+        let cert = write("cert.pem", one.cert.pem());
+        let key = write("key.pem", one.signing_key.serialize_pem());
+        let other_key = write("other.pem", two.signing_key.serialize_pem());
+        let garbage = write("garbage.pem", "not a certificate".to_owned());
+        let error = |cert: &str, key: &str, ca: &str| {
+            let files = ["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", ca];
+            parse(&[&["--policies", policies][..], &files].concat()).map_err(|e| e.to_string())
+        };
+        assert!(error(&cert, &key, &cert).is_ok());
+        for (cert, key, ca) in [
+            (&garbage, &key, &cert),
+            (&cert, &garbage, &cert),
+            (&cert, &key, &garbage),
+            (&cert, &other_key, &cert),
+        ] {
+            let text = error(cert, key, ca).unwrap_err();
+            let files = format!("--tls-cert {cert}, --tls-key {key}, --tls-client-ca {ca}: ");
+            assert!(text.starts_with(&files), "{text}");
+            println!("{text}");
+        }
     }
 
     #[test]

@@ -113,6 +113,13 @@ async fn reload(
             problems = set.problems.len(),
             "policies loaded"
         );
+        if set == PolicySet::default() {
+            warn!(
+                directory = %directory.display(),
+                "no policies, so nothing is measured or scaled: put ScalingPolicy files (*.yaml, \
+                 *.yml) directly into this directory; they are read as they appear"
+            );
+        }
     }
     store
 }

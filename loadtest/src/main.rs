@@ -1,9 +1,12 @@
-//! Entry point of the harness.
+//! Entry point of the harness; everything else lives in the library.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-fn main() -> anyhow::Result<ExitCode> {
-    loadtest::run(loadtest::cli::Cli::parse())
+fn main() -> ExitCode {
+    loadtest::run(loadtest::cli::Cli::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

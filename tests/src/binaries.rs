@@ -8,9 +8,9 @@ use loadtest::local::Programs;
 
 /// The programs, built once per test binary.
 ///
-/// `cargo test` builds only the programs of packages that have integration tests of their own, and
-/// stale ones would be tested without notice; hence the explicit build, which is a no-op when they
-/// are fresh.
+/// `cargo test -p` builds only the programs of one package, and stale ones would be tested without
+/// notice; hence the explicit build. It is the one of the README's test command, so that under that
+/// command there is nothing left to do.
 ///
 /// # Panics
 /// When they do not build, or when the tests do not run as root.
@@ -35,7 +35,7 @@ pub fn programs() -> &'static Programs {
 
 fn build() {
     let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        .args(["build", "--locked", "--workspace", "--bins"])
+        .args(["test", "--locked", "--workspace", "--tests", "--no-run"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .status();
     assert!(

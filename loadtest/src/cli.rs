@@ -46,6 +46,8 @@ pub enum ClusterCommand {
 pub enum BenchCommand {
     /// What the probes cost per event, beside libbpf-tools, in one run
     Probes(bench::probes::ProbesArgs),
+    /// What the node agent takes of this machine while it measures containers under load
+    Agent(bench::agent::AgentArgs),
 }
 
 /// Options of `cluster up`.

@@ -30,6 +30,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             bench::probes::run(args)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(BenchCommand::Agent(args)) => {
+            log_by_default("warn");
+            parent_runtime()?.block_on(bench::agent::run(args))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Apiserver(args) => {
             log_by_default("info");
             server_runtime()?.block_on(apiserver(args))

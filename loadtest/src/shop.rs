@@ -79,7 +79,8 @@ pub async fn wait_until_ready(
     }
 }
 
-async fn apply(client: &Client, object: &DynamicObject) -> Result<()> {
+/// Creates `object`, or makes it what is given.
+pub(crate) async fn apply(client: &Client, object: &DynamicObject) -> Result<()> {
     let name = object
         .metadata
         .name

@@ -28,6 +28,8 @@ use load::PingPong;
 use phase::{Cost, Runqlat};
 pub use report::Report;
 
+use super::output;
+
 /// Options of `bench probes`.
 #[derive(Debug, Args)]
 pub struct ProbesArgs {
@@ -49,7 +51,7 @@ pub struct ProbesArgs {
 /// numbers are then null, with the reason.
 pub fn run(args: ProbesArgs) -> Result<()> {
     let report = measure(args.rounds, Duration::from_millis(args.round_ms))?;
-    report.print(args.json.as_deref())
+    output::print(&report, args.json.as_deref())
 }
 
 /// Measures for `rounds` rounds of `time` per program.

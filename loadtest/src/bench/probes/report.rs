@@ -1,9 +1,5 @@
 //! The numbers of all rounds in one.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::phase::Cost;
@@ -69,21 +65,6 @@ impl Report {
                 / monitored.len().max(1) as u64,
             rounds: monitored.len(),
         }
-    }
-
-    /// Prints it for people, or as JSON to `file` (`-`: standard output).
-    pub(super) fn print(&self, file: Option<&Path>) -> Result<()> {
-        let json = || serde_json::to_string_pretty(self).context("cannot write JSON");
-        match file {
-            Some(file) if file == Path::new("-") => println!("{}", json()?),
-            Some(file) => {
-                fs::write(file, json()? + "\n")
-                    .with_context(|| format!("cannot write {}", file.display()))?;
-                print!("{self}");
-            }
-            None => print!("{self}"),
-        }
-        Ok(())
     }
 }
 

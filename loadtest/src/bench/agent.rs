@@ -1,0 +1,139 @@
+//! What the node agent takes of a machine: CPU and memory, while it measures containers that are
+//! under load and reports to a scaler.
+//!
+//! ```text
+//!  local cluster ─▶ N pods of the demo shop ◀─ a few requests a second to each ── trickle
+//!        │               ▲ measured
+//!     scaler ◀─ reports ─┴─ probe-agent ◀─ its CPU clock, its memory ── usage
+//! ```
+//!
+//! Everything is real and starts as a child of this program; all of it is stopped however the run
+//! ends. The time that the eBPF programs take is not the agent's: `bench probes` measures that.
+
+mod manifests;
+mod metrics;
+mod report;
+mod rig;
+mod trickle;
+mod usage;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+pub use report::Report;
+
+use super::output;
+use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
+use crate::locust::Spinner;
+use rig::{Rig, Target};
+use trickle::Trickle;
+use usage::Usage;
+
+/// Between the first decision and the measurement: by then no pod is new to anybody, and what
+/// starting has taken is in no number but the peak.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// How often the processes are looked at while time passes.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// Options of `bench agent`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Containers that are measured
+    #[arg(long, env = "VIPERSCALE_CONTAINERS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub containers: u32,
+    /// How long to measure
+    #[arg(long, env = "VIPERSCALE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=3600))]
+    pub seconds: u32,
+    /// Write the result as JSON to FILE, or to standard output
+    #[arg(long, value_name = "FILE", env = "VIPERSCALE_JSON", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<PathBuf>,
+    /// Where logs and state go while it runs
+    #[arg(long, env = "VIPERSCALE_DIR", default_value_os_t = PathBuf::from(DEFAULT_PARENT).join("bench-agent"))]
+    pub dir: PathBuf,
+}
+
+/// Measures and prints. A goal that is missed is a result, not an error.
+///
+/// # Errors
+/// Whatever stands in the way, with what to do about it. Nothing that was started stays.
+pub async fn run(args: AgentArgs) -> Result<()> {
+    let programs = Programs::beside_this_one()?;
+    Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
+    let run_dir = RunDir::claim(&args.dir)?;
+    let logs = run_dir.logs();
+
+    let mut rig = Rig::default();
+    let outcome = tokio::select! {
+        outcome = measure(&args, &programs, &run_dir, &mut rig) => outcome,
+        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
+    };
+    rig.stop().await;
+    match &outcome {
+        Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
+        Err(_) => eprintln!("logs of this run: {}", logs.display()),
+    }
+    output::print(&outcome?, args.json.as_deref())
+}
+
+async fn measure(
+    args: &AgentArgs,
+    programs: &Programs,
+    run_dir: &RunDir,
+    rig: &mut Rig,
+) -> Result<Report> {
+    let spinner = Spinner::stderr();
+    spinner.step("starting the local cluster, its pods, the scaler and the agent");
+    let target = rig.start(programs, run_dir, args.containers).await?;
+    let trickle = Trickle::new(&target.url, args.containers)?;
+    tokio::select! {
+        never = trickle.run() => match never {},
+        report = observe(args, rig, &target, &trickle, &spinner) => report,
+    }
+}
+
+/// Waits until the agent reports on everything, then measures it.
+async fn observe(
+    args: &AgentArgs,
+    rig: &mut Rig,
+    target: &Target,
+    trickle: &Trickle,
+    spinner: &Spinner,
+) -> Result<Report> {
+    spinner.step("waiting for reports");
+    rig.wait_for_reports(target, args.containers).await?;
+    pass(rig, SETTLE).await?;
+
+    spinner.step(&format!("measuring for {} s", args.seconds));
+    // Telling its metrics costs the agent something: outside of the measurement.
+    let sent_before = target.agent.reports_sent().await?;
+    let requests_before = trickle.count();
+    let (before, since) = (Usage::of(target.agent_pid)?, Instant::now());
+    pass(rig, Duration::from_secs(args.seconds.into())).await?;
+    let (after, took) = (Usage::of(target.agent_pid)?, since.elapsed());
+    let reports = target.agent.reports_sent().await? - sent_before;
+    if reports == 0 {
+        bail!("the agent has sent no report while it was measured");
+    }
+    Ok(Report::new(
+        args.containers,
+        took,
+        before,
+        after,
+        reports,
+        trickle.count() - requests_before,
+    ))
+}
+
+/// Lets `time` pass; fails when a process ends meanwhile.
+async fn pass(rig: &mut Rig, time: Duration) -> Result<()> {
+    let end = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < end {
+        rig.check()?;
+        tokio::time::sleep_until(end.min(tokio::time::Instant::now() + WATCH)).await;
+    }
+    rig.check()
+}

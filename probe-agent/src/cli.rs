@@ -69,7 +69,7 @@ struct RunArgs {
     /// PEM file of the authority that signed the scaler's certificate (https only).
     #[arg(long, value_name = "FILE", env = "VIPERSCALE_TLS_CA")]
     tls_ca: Option<PathBuf>,
-    /// PEM file of this agent's certificate.
+    /// PEM file of this agent's certificate; its common name or a DNS name must be --node-name.
     #[arg(long, value_name = "FILE", env = "VIPERSCALE_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// PEM file of the key of this agent's certificate.

@@ -12,6 +12,7 @@
 mod endpoint;
 mod queue;
 mod session;
+mod trouble;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri};
 
+use super::trouble::causes;
+
 /// A peer that vanished without closing the connection is noticed within twice this.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -47,8 +49,8 @@ pub enum EndpointError {
         source: io::Error,
     },
     /// Certificates that TLS refuses.
-    #[error("the certificates are not usable: {0}; the --tls-* files must be PEM")]
-    Certificates(#[source] tonic::transport::Error),
+    #[error("the --tls-* files are not usable: {}; expected PEM: --tls-key of that very --tls-cert, and --tls-ca", causes(.0))]
+    Certificates(tonic::transport::Error),
 }
 
 /// Checks the address and reads the certificates; connects to nothing yet.

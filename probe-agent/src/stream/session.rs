@@ -1,15 +1,19 @@
 //! One stream, from hello to its end.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Uri;
 use viperscale_proto::v1;
 use viperscale_proto::v1::agent_message::Message as Outgoing;
 use viperscale_proto::v1::scaler_message::Message as Incoming;
 use viperscale_proto::v1::telemetry_client::TelemetryClient;
 
+use super::trouble::{advice, causes};
 use super::{Link, Stream};
 use crate::instruments;
 use crate::plan::Plan;
@@ -25,17 +29,37 @@ const IN_FLIGHT: usize = 1;
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionEnd {
-    #[error("cannot connect to the scaler at {uri}: {}; is it running and reachable?", Chain(.source))]
-    Connect {
-        uri: String,
-        source: tonic::transport::Error,
+    #[error("no connection to the scaler at {uri}: {causes}; {advice}")]
+    Connection {
+        uri: Uri,
+        causes: String,
+        advice: &'static str,
     },
     #[error("the scaler did not answer within {ANSWER_WITHIN:?}")]
     NoAnswer,
     #[error("the scaler ended the stream: {:?}: {}", .0.code(), .0.message())]
-    Status(#[from] tonic::Status),
+    Status(tonic::Status),
     #[error("the scaler closed the stream")]
     Closed,
+}
+
+impl SessionEnd {
+    fn connection(uri: &Uri, error: &(dyn Error + 'static)) -> Self {
+        let causes = causes(error);
+        SessionEnd::Connection {
+            uri: uri.clone(),
+            advice: advice(uri, &causes),
+            causes,
+        }
+    }
+
+    /// A status that has a cause was made on this side, because the connection broke.
+    fn status(uri: &Uri, status: tonic::Status) -> Self {
+        match status.source() {
+            Some(cause) => Self::connection(uri, cause),
+            None => SessionEnd::Status(status),
+        }
+    }
 }
 
 pub(super) struct Session<'stream> {
@@ -52,13 +76,10 @@ impl Session<'_> {
 
     async fn try_run(self) -> Result<std::convert::Infallible, SessionEnd> {
         let endpoint = &self.stream.endpoint;
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|source| SessionEnd::Connect {
-                uri: endpoint.uri().to_string(),
-                source,
-            })?;
+        let uri = endpoint.uri();
+        let ended = |status| SessionEnd::status(uri, status);
+        let connecting = endpoint.connect().await;
+        let channel = connecting.map_err(|error| SessionEnd::connection(uri, &error))?;
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let hello = Outgoing::Hello(self.stream.hello.clone());
         let sent = sender
@@ -72,15 +93,22 @@ impl Session<'_> {
         let answer = client.stream(ReceiverStream::new(receiver));
         let answer = timeout(ANSWER_WITHIN, answer)
             .await
-            .map_err(|_| SessionEnd::NoAnswer)??;
+            .map_err(|_| SessionEnd::NoAnswer)?
+            .map_err(ended)?;
         let mut incoming = answer.into_inner();
         let mut sequence = 0;
         loop {
             tokio::select! {
-                message = incoming.message() => self.follow(message?.ok_or(SessionEnd::Closed)?),
-                report = self.next_report(&sender, sequence + 1) => {
-                    report?;
-                    sequence += 1;
+                message = incoming.message() => {
+                    self.follow(message.map_err(ended)?.ok_or(SessionEnd::Closed)?);
+                }
+                sent = self.next_report(&sender, sequence + 1) => match sent {
+                    Ok(()) => sequence += 1,
+                    Err(NobodyTakesReports) => {
+                        let reason = timeout(ANSWER_WITHIN, last_word(&mut incoming)).await;
+                        let reason = reason.ok().flatten();
+                        return Err(reason.map_or(SessionEnd::Closed, ended));
+                    }
                 }
             }
         }
@@ -110,8 +138,8 @@ impl Session<'_> {
         &self,
         sender: &mpsc::Sender<v1::AgentMessage>,
         sequence: u64,
-    ) -> Result<(), SessionEnd> {
-        let room = sender.reserve().await.map_err(|_| SessionEnd::Closed)?;
+    ) -> Result<(), NobodyTakesReports> {
+        let room = sender.reserve().await.map_err(|_| NobodyTakesReports)?;
         let interval = self.stream.reports.pop().await;
         let dropped = self.stream.reports.dropped();
         let report = report(interval, sequence, dropped, Instant::now());
@@ -123,17 +151,16 @@ impl Session<'_> {
     }
 }
 
-/// An error with its causes: tonic's own text is only "transport error".
-struct Chain<'error>(&'error (dyn std::error::Error + 'static));
+/// The connection has stopped taking what this side sends.
+struct NobodyTakesReports;
 
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
+/// Why the scaler ended the stream, if it says so. This direction may end before that is read.
+async fn last_word(incoming: &mut Streaming<v1::ScalerMessage>) -> Option<tonic::Status> {
+    loop {
+        match incoming.message().await {
+            Ok(Some(_too_late)) => {}
+            Ok(None) => return None,
+            Err(status) => return Some(status),
         }
-        Ok(())
     }
 }

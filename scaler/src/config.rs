@@ -259,7 +259,6 @@ mod tests {
             let text = error(cert, key, ca).unwrap_err();
             let files = format!("--tls-cert {cert}, --tls-key {key}, --tls-client-ca {ca}: ");
             assert!(text.starts_with(&files), "{text}");
-            println!("{text}");
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -84,6 +85,7 @@ async fn a_busy_port_is_named_with_its_option() {
 async fn sigterm_stops_it_in_order() {
     let cluster = Cluster::start().await;
     let policies = tempfile::tempdir().unwrap();
+    let log = policies.path().join("scaler.log");
     let admin = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -94,8 +96,8 @@ async fn sigterm_stops_it_in_order() {
     command.args(["--grpc-address", "127.0.0.1:0"]);
     command.env("VIPERSCALE_ADMIN_ADDRESS", admin.to_string());
     let mut process = command
-        .stderr(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
     eventually("it is ready", || async {
@@ -114,4 +116,13 @@ async fn sigterm_stops_it_in_order() {
         .await
         .unwrap();
     assert!(status.success(), "{status}");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("put ScalingPolicy files"), "{log}");
+}
+
+#[test]
+fn policies_that_are_no_directory_are_named() {
+    let text = complaint(scaler().args(["--policies", "/etc/hostname"]));
+    let start = "error: --policies /etc/hostname: Not a directory (os error 20); name a directory";
+    assert!(text.starts_with(start), "{text}");
 }

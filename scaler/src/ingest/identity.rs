@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn the_common_name_or_a_dns_name_is_the_node() {
         assert_eq!(certificate(Some("n1"), &[]).check("n1"), Ok(()));
-        assert_eq!(certificate(Some("agent"), &["n0", "n1"]).check("n1"), Ok(()));
+        assert_eq!(
+            certificate(Some("agent"), &["n0", "n1"]).check("n1"),
+            Ok(())
+        );
         assert_eq!(Identity::of(None).check("n1"), Ok(()), "nobody is asked");
     }
 

@@ -84,7 +84,7 @@ async fn connect_within(
     let listing = async {
         for resource in Resource::ALL {
             while let Err(error) = try_list(resource, client.clone()).await {
-                if !is_transient(&error) {
+                if !is_transient(&error) || is_untrusted(&error) {
                     return Err(explain("list", resource.name(), &error));
                 }
                 let problem = chain(&error);
@@ -148,6 +148,11 @@ pub fn is_transient(error: &kube::Error) -> bool {
     }
 }
 
+/// Whether the server's certificate was refused: waiting does not change that.
+fn is_untrusted(error: &kube::Error) -> bool {
+    chain(error).contains("invalid peer certificate")
+}
+
 /// The HTTP status that the API server answered with, if it answered.
 pub fn status_code(error: &kube::Error) -> Option<u16> {
     match error {
@@ -175,6 +180,11 @@ pub fn explain(verb: &str, resource: &str, error: &kube::Error) -> String {
         kube::Error::Api(status) => {
             format!("{verb} {resource}: {} ({})", status.message, status.code)
         }
+        other if is_untrusted(other) => format!(
+            "{}; expected a server whose certificate is signed by the CA of the kubeconfig \
+             (certificate-authority-data), for the address that it names",
+            chain(other)
+        ),
         other => format!("{verb} {resource}: {}", chain(other)),
     }
 }
@@ -221,81 +231,5 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kube::core::Status;
-    use std::io::Write;
-    use std::net::{SocketAddr, TcpListener};
-
-    fn api_error(code: u16, message: &str) -> kube::Error {
-        kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed())
-    }
-
-    #[test]
-    fn forbidden_names_verb_resource_and_the_rule_to_add() {
-        let text = explain("patch", "deployments/scale", &api_error(403, "no"));
-        assert_eq!(
-            text,
-            "forbidden: may not patch deployments/scale (no); grant it to the scaler in a \
-             ClusterRole: {apiGroups: [\"apps\"], resources: [\"deployments/scale\"], \
-             verbs: [\"get\", \"patch\"]}"
-        );
-        assert!(explain("list", "pods", &api_error(403, "")).contains("apiGroups: [\"\"]"));
-    }
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        assert!(is_transient(&api_error(503, "")));
-        assert!(is_transient(&api_error(429, "")));
-        assert!(!is_transient(&api_error(403, "")));
-        assert!(!is_transient(&api_error(409, "")));
-    }
-
-    #[test]
-    fn unauthorized_says_what_is_not_valid() {
-        let text = explain("list", "pods", &api_error(401, "who?"));
-        assert!(text.starts_with("unauthorized (who?): the token"), "{text}");
-    }
-
-    async fn complaint_about(server: SocketAddr) -> String {
-        let cluster = format!("{{name: c, cluster: {{server: 'http://{server}'}}}}");
-        let context = "{name: c, context: {cluster: c, user: u}}";
-        let mut kubeconfig = tempfile::NamedTempFile::new().unwrap();
-        write!(
-            kubeconfig,
-            "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{cluster}], \
-             contexts: [{context}], users: [{{name: u, user: {{}}}}]}}"
-        )
-        .unwrap();
-        let patience = Duration::from_millis(700);
-        let connected = connect_within(patience, Some(kubeconfig.path())).await;
-        connected.err().unwrap().to_string()
-    }
-
-    #[tokio::test]
-    async fn a_dead_or_silent_server_is_not_waited_for_without_end() {
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = silent.local_addr().unwrap();
-        let text = complaint_about(address).await;
-        let start = format!("API server http://{address}/ does not answer: silence for 700ms; ");
-        assert!(text.starts_with(&start), "{text}");
-        drop(silent);
-        let text = complaint_about(address).await;
-        assert!(text.contains("Connection refused"), "{text}");
-        assert!(text.ends_with("right address and CA?"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn a_missing_kubeconfig_is_named_with_its_option() {
-        let error = connect(Some(Path::new("/nowhere/kubeconfig")))
-            .await
-            .err()
-            .unwrap();
-        assert!(
-            error
-                .to_string()
-                .starts_with("--kubeconfig /nowhere/kubeconfig: "),
-            "{error}"
-        );
-    }
-}
+#[path = "cluster_tests.rs"]
+mod tests;

@@ -7,8 +7,10 @@ mod common;
 use std::fs::File;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Cluster, eventually};
+use kube::config::Kubeconfig;
 
 fn scaler() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scaler"));
@@ -50,6 +52,41 @@ fn no_cluster_says_how_to_name_one() {
             .env("HOME", "/nowhere"),
     );
     assert!(text.contains("--kubeconfig FILE"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubeconfig_of_another_cluster_is_refused_at_once() {
+    let (cluster, other) = (Cluster::start().await, Cluster::start().await);
+    let read = |cluster: &Cluster| Kubeconfig::read_from(&cluster.kubeconfig).unwrap();
+    let mut other_token = read(&cluster);
+    other_token.auth_infos = read(&other).auth_infos;
+    let mut other_ca = read(&cluster);
+    other_ca.clusters[0]
+        .cluster
+        .as_mut()
+        .unwrap()
+        .certificate_authority_data = read(&other).clusters[0]
+        .cluster
+        .as_ref()
+        .unwrap()
+        .certificate_authority_data
+        .clone();
+    for (kubeconfig, expected) in [
+        (other_token, "the token or certificate of the kubeconfig"),
+        (other_ca, "signed by the CA of the kubeconfig"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        serde_json::to_writer(&file, &kubeconfig).unwrap();
+        let mut command = scaler();
+        command.args(["--policies", "/tmp", "--kubeconfig"]);
+        command.arg(file.path());
+        let started = Instant::now();
+        let text = tokio::task::spawn_blocking(move || complaint(&mut command))
+            .await
+            .unwrap();
+        assert!(text.contains(expected), "{text}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,7 +192,6 @@ async fn complaint(url: &str, node: &str, tls: &TlsFiles) -> String {
     })
     .await;
     assert_eq!(*agent.link.borrow(), Link::NeverUp, "{line}");
-    println!("{line}");
     line
 }
 

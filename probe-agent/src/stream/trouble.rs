@@ -23,6 +23,8 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
 /// layer below keeps nothing else of them.
 pub(super) fn advice(uri: &Uri, causes: &str) -> &'static str {
     let known = [
+        ("tcp connect error", "is it running and reachable?"),
+        ("dns error", "is its name right?"),
         (
             "fatal alert: CertificateRequired",
             "the scaler demands a certificate of this agent: give one with --tls-cert and --tls-key",
@@ -83,6 +85,7 @@ mod tests {
             ),
             ("corrupt message of type InvalidContentType", "use http://"),
             ("broken pipe", "--tls-cert"),
+            ("tcp connect error: connection refused", "is it running"),
         ] {
             let text = about(secure, causes);
             assert!(text.contains(expected), "{causes}: {text}");

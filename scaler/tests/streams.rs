@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Cluster, Running, hello, policy};
+use common::agent::hello;
+use common::{Cluster, Running, policy};
 use tonic::Code;
 use viperscale_proto::v1 as wire;
 

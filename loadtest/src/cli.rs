@@ -7,8 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::local::DEFAULT_PARENT;
 use crate::{bench, demo};
 
-/// Drives real load through a system that an autoscaler controls, on a local cluster of its own or
-/// on yours.
+/// Drives real load through a system that an autoscaler controls, on a local cluster of its own.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, max_term_width = 100)]
 pub struct Cli {

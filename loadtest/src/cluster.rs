@@ -21,14 +21,12 @@ pub(crate) async fn up(args: ClusterUpArgs) -> Result<ExitCode> {
     Machine::inspect(&[&programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;
     let logs = run_dir.logs();
-    let mut cluster = None;
+    let mut cluster = LocalCluster::default();
     let outcome = tokio::select! {
         outcome = keep(&args, &programs, &run_dir, &mut cluster) => outcome,
         _ = interrupted() => Ok(()),
     };
-    if let Some(cluster) = cluster {
-        cluster.stop().await;
-    }
+    cluster.stop().await;
     match &outcome {
         Ok(()) => run_dir.clear()?,
         Err(_) => eprintln!("logs of this run: {}", logs.display()),
@@ -40,10 +38,11 @@ async fn keep(
     args: &ClusterUpArgs,
     programs: &Programs,
     run_dir: &RunDir,
-    slot: &mut Option<LocalCluster>,
+    cluster: &mut LocalCluster,
 ) -> Result<()> {
-    let started = LocalCluster::start(programs, run_dir.path(), &run_dir.logs()).await?;
-    let cluster = slot.insert(started);
+    cluster
+        .start(programs, run_dir.path(), &run_dir.logs())
+        .await?;
     println!("export KUBECONFIG={}", cluster.kubeconfig().display());
     if args.shop {
         let client = cluster.client().await?;

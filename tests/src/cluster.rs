@@ -42,7 +42,9 @@ impl TestCluster {
         let mut processes = Processes::default();
         let (local, kubeconfig) = match std::env::var_os(KUBECONFIG) {
             None => {
-                let local = LocalCluster::start(programs(), dir.path(), dir.path())
+                let mut local = LocalCluster::default();
+                local
+                    .start(programs(), dir.path(), dir.path())
                     .await
                     .unwrap();
                 let kubeconfig = local.kubeconfig().to_owned();

@@ -7,10 +7,12 @@
 
 mod binaries;
 mod cluster;
+mod leftovers;
 mod load;
 mod poll;
 
 pub use binaries::programs;
 pub use cluster::TestCluster;
+pub use leftovers::{Traces, cgroups, processes_of, shop_processes};
 pub use load::Load;
 pub use poll::{eventually, throughout};

@@ -19,7 +19,7 @@ mod timeline;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 pub use decisions::{ChangeDecision, Decision, DecisionReader, Decisions, Evidence};
@@ -27,7 +27,7 @@ pub use timeline::{ReplicaChange, Summary, Timeline};
 
 use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
 use crate::locust::{LoadPlan, Locust, Spinner};
-use system::{System, SystemSpec};
+use system::{Endpoints, System, SystemSpec};
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
@@ -68,6 +68,13 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     if let Some(file) = &args.json {
         report::check_writable(file)?;
     }
+    if let Some(folder) = &args.policies {
+        policies::check(&programs.scaler, folder).await?;
+    }
+    let locust = tokio::select! {
+        locust = install_locust() => locust?,
+        signal = interrupted() => bail!("stopped by {signal}"),
+    };
     let run_dir = RunDir::claim(&args.dir)?;
     let logs = run_dir.logs();
     let spec = SystemSpec {
@@ -81,7 +88,12 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let mut timeline = Timeline::default();
     let mut decisions = Vec::new();
     let outcome = tokio::select! {
-        outcome = drive(&args, &spec, &mut system, &mut timeline, &mut decisions) => outcome,
+        outcome = async {
+            let endpoints = start(&mut system, &spec).await?;
+            let plan = plan(&args, &endpoints.frontend);
+            let watched = (&mut timeline, &mut decisions);
+            run::watch(&locust, &plan, &logs, &mut system, &endpoints, watched).await
+        } => outcome,
         signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
     };
     if outcome.is_err() {
@@ -96,23 +108,14 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     result
 }
 
-async fn drive(
-    args: &DemoArgs,
-    spec: &SystemSpec<'_>,
-    system: &mut System,
-    timeline: &mut Timeline,
-    decisions: &mut Vec<ChangeDecision>,
-) -> Result<()> {
+async fn install_locust() -> Result<Locust> {
     let spinner = Spinner::stderr();
-    let progress = |step: &str| spinner.step(step);
-    let locust = Locust::ensure(&progress).await?;
-    let endpoints = system.start(spec, &progress).await?;
-    drop(spinner);
-    let plan = plan(args, &endpoints.frontend);
-    run::watch(
-        &locust, &plan, spec.logs, system, &endpoints, timeline, decisions,
-    )
-    .await
+    Ok(Locust::ensure(&|step: &str| spinner.step(step)).await?)
+}
+
+async fn start(system: &mut System, spec: &SystemSpec<'_>) -> Result<Endpoints> {
+    let spinner = Spinner::stderr();
+    system.start(spec, &|step: &str| spinner.step(step)).await
 }
 
 /// The load step that the options describe.

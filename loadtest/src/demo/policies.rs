@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rust_embed::Embed;
 
 #[derive(Embed)]
@@ -23,6 +23,28 @@ pub(super) fn unpack(dir: &Path) -> Result<PathBuf> {
         fs::write(folder.join(name.as_ref()), file.data).with_context(what)?;
     }
     Ok(folder)
+}
+
+/// Has the scaler itself check the user's policies, before anything else is started.
+///
+/// # Errors
+/// What the scaler finds wrong with them.
+pub(super) async fn check(scaler: &Path, folder: &Path) -> Result<()> {
+    let output = tokio::process::Command::new(scaler)
+        .arg("check")
+        .arg(folder)
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}", scaler.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    bail!(
+        "--policies {}:\n{}",
+        folder.display(),
+        String::from_utf8_lossy(&said).trim_end()
+    )
 }
 
 #[cfg(test)]

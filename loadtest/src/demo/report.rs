@@ -56,24 +56,38 @@ pub(super) fn finish(
     decisions: &[ChangeDecision],
     outcome: Result<()>,
 ) -> Result<ExitCode> {
+    let mut record = Record {
+        summary: timeline.summary(),
+        decisions,
+    };
+    record.summary.scaled &= grew_on_measurements(&record);
     if timeline.step_at.is_some() {
-        let record = Record {
-            summary: timeline.summary(),
-            decisions,
-        };
         print!("{}", text(&record));
         if let Some(file) = &args.json {
             write(file, &record)?;
         }
     }
     outcome?;
-    if timeline.summary().scaled {
+    if record.summary.scaled {
         return Ok(ExitCode::SUCCESS);
     }
     bail!(
         "nothing was scaled up: the load step was too small for this machine, or the metrics did \
          not arrive; try more --step-users"
     )
+}
+
+/// Whether the scaler, with measured values, is who made the first growth. A replica count can also
+/// be changed by somebody else.
+fn grew_on_measurements(record: &Record<'_>) -> bool {
+    record.decisions.iter().any(|decision| {
+        Some(&decision.deployment) == record.summary.first_patch_deployment.as_ref()
+            && decision.to > decision.from
+            && decision
+                .evidence
+                .iter()
+                .any(|evidence| evidence.value.is_some())
+    })
 }
 
 fn write(file: &Path, record: &Record<'_>) -> Result<()> {
@@ -205,6 +219,34 @@ mod tests {
         assert_eq!(value["total_requests"], 12);
         assert_eq!(value["peak_replicas"], 3);
         assert!(value["decisions"].is_array());
+    }
+
+    #[test]
+    fn growth_without_a_measured_decision_does_not_count() {
+        let timeline = timeline();
+        assert!(!grew_on_measurements(&record(&timeline)));
+        let evidence = |value| super::super::Evidence {
+            metric: "runqLatency".to_owned(),
+            value_text: "-".to_owned(),
+            value,
+        };
+        let decision = |value| ChangeDecision {
+            at: 1.8,
+            deployment: "cart".to_owned(),
+            from: 1,
+            to: 3,
+            reason: "AboveThreshold".to_owned(),
+            message: String::new(),
+            evidence: vec![evidence(value)],
+        };
+        for (value, counts) in [(None, false), (Some(3.8e7), true)] {
+            let decisions = [decision(value)];
+            let record = Record {
+                decisions: &decisions,
+                ..record(&timeline)
+            };
+            assert_eq!(grew_on_measurements(&record), counts);
+        }
     }
 
     #[test]

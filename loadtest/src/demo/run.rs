@@ -21,7 +21,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// The stage of the plan that is the load step.
 const STEP_STAGE: usize = 1;
 
-/// Drives `plan` to its end.
+/// Drives `plan` to its end; the last argument is what it fills, and keeps when it is cut short.
 ///
 /// # Errors
 /// When Locust, the cluster, the scaler or the agent ends early.
@@ -31,8 +31,7 @@ pub(super) async fn watch(
     logs: &Path,
     system: &mut System,
     endpoints: &Endpoints,
-    timeline: &mut Timeline,
-    decisions: &mut Vec<ChangeDecision>,
+    (timeline, decisions): (&mut Timeline, &mut Vec<ChangeDecision>),
 ) -> Result<()> {
     let mut replicas = announce(endpoints.client.clone(), shop::NAMESPACE);
     let mut watching = Watching {

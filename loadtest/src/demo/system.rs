@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use kube::Client;
 
-use super::decisions::DecisionReader;
+use super::decisions::{DecisionReader, Decisions};
 use super::policies;
 use crate::local::{LocalCluster, NODE_NAME, Process, ProcessSpec, Processes, Programs};
 use crate::shop;
@@ -34,7 +34,7 @@ pub struct SystemSpec<'a> {
 /// The running system.
 #[derive(Debug, Default)]
 pub struct System {
-    cluster: Option<LocalCluster>,
+    cluster: LocalCluster,
     processes: Processes,
 }
 
@@ -62,10 +62,11 @@ impl System {
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Endpoints> {
         progress("starting the local cluster");
-        let cluster = LocalCluster::start(spec.programs, spec.dir, spec.logs).await?;
-        let client = cluster.client().await?;
-        let kubeconfig = cluster.kubeconfig().to_owned();
-        self.cluster = Some(cluster);
+        self.cluster
+            .start(spec.programs, spec.dir, spec.logs)
+            .await?;
+        let client = self.cluster.client().await?;
+        let kubeconfig = self.cluster.kubeconfig().to_owned();
 
         progress("deploying the demo shop");
         let frontend = shop::deploy(&client, &spec.programs.demo_shop).await?;
@@ -87,15 +88,13 @@ impl System {
     /// See [`Process::check`].
     pub fn check(&mut self) -> Result<()> {
         self.processes.check()?;
-        self.cluster.as_mut().map_or(Ok(()), LocalCluster::check)
+        self.cluster.check()
     }
 
     /// Ends everything in reverse order.
     pub async fn stop(mut self) {
         self.processes.stop().await;
-        if let Some(cluster) = self.cluster.take() {
-            cluster.stop().await;
-        }
+        self.cluster.stop().await;
     }
 
     fn start_autoscaler(
@@ -124,10 +123,11 @@ impl System {
         let deadline = tokio::time::Instant::now() + DATA_DEADLINE;
         loop {
             self.check()?;
-            let decisions = if reader.is_ready().await {
+            let ready = reader.is_ready().await;
+            let decisions = if ready {
                 reader.newest().await?
             } else {
-                continue;
+                Decisions::new()
             };
             let silent: Vec<&str> = decisions
                 .iter()
@@ -139,13 +139,17 @@ impl System {
             }
             ensure!(
                 tokio::time::Instant::now() < deadline,
-                "no measurements within {} s of: {}; `probe-agent check` tells what this kernel \
-                 supports",
+                "no measurements within {} s of {}",
                 DATA_DEADLINE.as_secs(),
-                if silent.is_empty() {
-                    "any deployment".to_owned()
-                } else {
-                    silent.join(", ")
+                match (ready, silent.is_empty()) {
+                    (false, _) =>
+                        "anything: the scaler does not get ready; its log tells why".to_owned(),
+                    (true, true) =>
+                        "anything: there is no policy for a deployment of the shop".to_owned(),
+                    (true, false) => format!(
+                        "{}; `probe-agent check` tells what this kernel supports",
+                        silent.join(", ")
+                    ),
                 }
             );
             tokio::time::sleep(POLL).await;

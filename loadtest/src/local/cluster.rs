@@ -20,8 +20,8 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 /// How often a condition is looked at while waiting for it.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A local cluster that is up.
-#[derive(Debug)]
+/// A local cluster; empty until [`LocalCluster::start`].
+#[derive(Debug, Default)]
 pub struct LocalCluster {
     kubeconfig: PathBuf,
     processes: Processes,
@@ -30,22 +30,39 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts the control plane and the node below `dir` and waits until the node is ready.
     ///
-    /// Nothing stays when it fails: what was started is stopped first.
+    /// May be cut short at any moment: what has been started is in `self`, so that
+    /// [`LocalCluster::stop`] ends it in good order whatever the outcome.
     ///
     /// # Errors
     /// When either does not come up, with the end of its log.
-    pub async fn start(programs: &Programs, dir: &Path, logs: &Path) -> Result<Self> {
-        let mut processes = Processes::default();
-        match bring_up(programs, dir, logs, &mut processes).await {
-            Ok(kubeconfig) => Ok(Self {
-                kubeconfig,
-                processes,
-            }),
-            Err(error) => {
-                processes.stop().await;
-                Err(error)
+    pub async fn start(&mut self, programs: &Programs, dir: &Path, logs: &Path) -> Result<()> {
+        let control_plane = dir.join("control-plane");
+        self.kubeconfig = control_plane.join("kubeconfig");
+        let api_server = ProcessSpec {
+            name: "control-plane",
+            program: programs.loadtest.clone(),
+            args: vec!["apiserver".into(), "--dir".into(), control_plane.into()],
+            env: Vec::new(),
+        };
+        self.processes.push(Process::start(api_server, logs)?);
+        let kubeconfig = &self.kubeconfig;
+        wait_for("the API server", &mut self.processes, async || {
+            if !kubeconfig.exists() {
+                return Ok(false);
             }
-        }
+            Ok(client(kubeconfig).await?.apiserver_version().await.is_ok())
+        })
+        .await?;
+        let node = node_process(programs, kubeconfig, dir);
+        self.processes.push(Process::start(node, logs)?);
+        let nodes: Api<Node> = Api::all(client(kubeconfig).await?);
+        wait_for("the node", &mut self.processes, async || {
+            Ok(nodes
+                .get_opt(NODE_NAME)
+                .await?
+                .is_some_and(|node| is_ready(&node)))
+        })
+        .await
     }
 
     /// The kubeconfig of its administrator.
@@ -104,49 +121,6 @@ pub fn node_process(programs: &Programs, kubeconfig: &Path, dir: &Path) -> Proce
         ],
         env: Vec::new(),
     }
-}
-
-async fn bring_up(
-    programs: &Programs,
-    dir: &Path,
-    logs: &Path,
-    processes: &mut Processes,
-) -> Result<PathBuf> {
-    let control_plane = dir.join("control-plane");
-    processes.push(Process::start(
-        ProcessSpec {
-            name: "control-plane",
-            program: programs.loadtest.clone(),
-            args: vec![
-                "apiserver".into(),
-                "--dir".into(),
-                control_plane.clone().into(),
-            ],
-            env: Vec::new(),
-        },
-        logs,
-    )?);
-    let kubeconfig = control_plane.join("kubeconfig");
-    wait_for("the API server", processes, async || {
-        if !kubeconfig.exists() {
-            return Ok(false);
-        }
-        Ok(client(&kubeconfig).await?.apiserver_version().await.is_ok())
-    })
-    .await?;
-    processes.push(Process::start(
-        node_process(programs, &kubeconfig, dir),
-        logs,
-    )?);
-    let nodes: Api<Node> = Api::all(client(&kubeconfig).await?);
-    wait_for("the node", processes, async || {
-        Ok(nodes
-            .get_opt(NODE_NAME)
-            .await?
-            .is_some_and(|node| is_ready(&node)))
-    })
-    .await?;
-    Ok(kubeconfig)
 }
 
 /// Polls `condition` until it holds, every process being watched meanwhile.

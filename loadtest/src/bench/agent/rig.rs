@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Local cluster, scaler and agent.
 #[derive(Debug, Default)]
 pub(super) struct Rig {
-    cluster: Option<LocalCluster>,
+    cluster: LocalCluster,
     processes: Processes,
 }
 
@@ -53,8 +53,8 @@ impl Rig {
         containers: u32,
     ) -> Result<Target> {
         let logs = run_dir.logs();
-        let cluster = LocalCluster::start(programs, run_dir.path(), &logs).await?;
-        let cluster = self.cluster.insert(cluster);
+        let cluster = &mut self.cluster;
+        cluster.start(programs, run_dir.path(), &logs).await?;
         let client = cluster.client().await?;
         let kubeconfig = cluster.kubeconfig().to_owned();
         for object in manifests::workload(&programs.demo_shop, containers) {
@@ -111,15 +111,13 @@ impl Rig {
     /// An error when any process has ended.
     pub(super) fn check(&mut self) -> Result<()> {
         self.processes.check()?;
-        self.cluster.as_mut().map_or(Ok(()), LocalCluster::check)
+        self.cluster.check()
     }
 
     /// Ends everything in reverse order.
     pub(super) async fn stop(mut self) {
         self.processes.stop().await;
-        if let Some(cluster) = self.cluster.take() {
-            cluster.stop().await;
-        }
+        self.cluster.stop().await;
     }
 }
 

@@ -19,6 +19,7 @@ pub mod shop;
 pub mod shop_manifests;
 
 mod cluster;
+mod json_file;
 mod run;
 
-pub use run::run;
+pub use run::{run, sentence};

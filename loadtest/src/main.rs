@@ -6,7 +6,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     loadtest::run(loadtest::cli::Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", loadtest::sentence(&error));
         ExitCode::FAILURE
     })
 }

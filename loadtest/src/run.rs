@@ -46,6 +46,19 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+/// The error and its causes in one line. Some errors quote their cause, for readers who see nothing
+/// else of it; it is not said twice.
+pub fn sentence(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |said, cause| match said.contains(&cause) {
+            _ if said.is_empty() => cause,
+            true => said,
+            false => format!("{said}: {cause}"),
+        })
+}
+
 /// A runtime on the main thread alone: the kernel ties a child's life to the thread that started
 /// it, and this one lives as long as the program.
 fn parent_runtime() -> Result<Runtime> {
@@ -101,4 +114,18 @@ fn cancelled_by_signal() -> CancellationToken {
         cancelled.cancel();
     });
     token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_cause_is_not_said_twice() {
+        let error = anyhow::anyhow!("no such file")
+            .context("cannot read /x: no such file; name another")
+            .context("the node cannot start");
+        let said = "the node cannot start: cannot read /x: no such file; name another";
+        assert_eq!(sentence(&error), said);
+    }
 }

@@ -61,6 +61,7 @@ pub struct AgentArgs {
 /// # Errors
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays.
 pub async fn run(args: AgentArgs) -> Result<()> {
+    output::check(args.json.as_deref())?;
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;

@@ -1,11 +1,23 @@
 //! How every benchmark hands over its result.
 
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+use crate::json_file;
+
+/// Fails before a benchmark when [`print`] could not write to `file` after it.
+///
+/// # Errors
+/// See [`json_file::check_writable`].
+pub(super) fn check(file: Option<&Path>) -> Result<()> {
+    match file {
+        Some(file) if file != Path::new("-") => json_file::check_writable(file),
+        _ => Ok(()),
+    }
+}
 
 /// Prints `result` for people and, if there is a `file`, writes it there as JSON; with the file `-`
 /// only the JSON is printed.
@@ -18,8 +30,7 @@ pub(super) fn print(result: &(impl Display + Serialize), file: Option<&Path>) ->
         Some(file) if file == Path::new("-") => println!("{}", json()?),
         Some(file) => {
             print!("{result}");
-            fs::write(file, json()? + "\n")
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            json_file::write(file, result)?;
         }
         None => print!("{result}"),
     }

@@ -50,6 +50,7 @@ pub struct ProbesArgs {
 /// Without root, without BTF, or when a program cannot be loaded. A missing `runqlat` is none: its
 /// numbers are then null, with the reason.
 pub fn run(args: ProbesArgs) -> Result<()> {
+    output::check(args.json.as_deref())?;
     let report = measure(args.rounds, Duration::from_millis(args.round_ms))?;
     output::print(&report, args.json.as_deref())
 }

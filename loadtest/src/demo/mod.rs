@@ -25,6 +25,7 @@ use clap::Args;
 pub use decisions::{ChangeDecision, Decision, DecisionReader, Decisions, Evidence};
 pub use timeline::{ReplicaChange, Summary, Timeline};
 
+use crate::json_file;
 use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
 use crate::locust::{LoadPlan, Locust, Spinner};
 use system::{Endpoints, System, SystemSpec};
@@ -66,7 +67,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     if let Some(file) = &args.json {
-        report::check_writable(file)?;
+        json_file::check_writable(file)?;
     }
     if let Some(folder) = &args.policies {
         policies::check(&programs.scaler, folder).await?;

@@ -1,16 +1,14 @@
 //! The end of a demo: the summary on the screen and in a file, and the exit code.
 
-use std::fs;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::DemoArgs;
 use super::decisions::ChangeDecision;
 use super::timeline::{Summary, Timeline};
+use crate::json_file;
 
 /// What `--json` writes.
 #[derive(Debug, Serialize)]
@@ -19,31 +17,6 @@ struct Record<'a> {
     summary: Summary,
     /// The decisions that changed a replica count, with their evidence.
     decisions: &'a [ChangeDecision],
-}
-
-/// Fails early when the summary could not be written in the end.
-///
-/// # Errors
-/// When the file's folder does not exist.
-pub(super) fn check_writable(file: &Path) -> Result<()> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        bail!(
-            "--json {}: there is no folder {}",
-            file.display(),
-            folder.display()
-        );
-    }
-    if file.is_dir() {
-        bail!(
-            "--json {}: that is a folder; name a file in it",
-            file.display()
-        );
-    }
-    Ok(())
 }
 
 /// Prints and writes the summary of a run that ended with `outcome`, and judges it.
@@ -64,7 +37,7 @@ pub(super) fn finish(
     if timeline.step_at.is_some() {
         print!("{}", text(&record));
         if let Some(file) = &args.json {
-            write(file, &record)?;
+            json_file::write(file, &record)?;
         }
     }
     outcome?;
@@ -88,21 +61,6 @@ fn grew_on_measurements(record: &Record<'_>) -> bool {
                 .iter()
                 .any(|evidence| evidence.value.is_some())
     })
-}
-
-fn write(file: &Path, record: &Record<'_>) -> Result<()> {
-    let what = || format!("cannot write the summary to {}", file.display());
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut temporary =
-        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(what)?;
-    serde_json::to_writer_pretty(&mut temporary, record).with_context(what)?;
-    temporary.write_all(b"\n").with_context(what)?;
-    let file_mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    fs::set_permissions(temporary.path(), file_mode).with_context(what)?;
-    temporary.persist(file).with_context(what)?;
-    Ok(())
 }
 
 fn text(record: &Record<'_>) -> String {
@@ -211,8 +169,9 @@ mod tests {
     fn the_file_has_the_documented_keys() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("summary.json");
-        write(&file, &record(&timeline())).unwrap();
-        let value: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        json_file::write(&file, &record(&timeline())).unwrap();
+        let value: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         assert_eq!(value["first_patch_seconds"], 0.8);
         assert_eq!(value["recovered_seconds"], 3.0);
         assert_eq!(value["failed_requests"], 1);
@@ -247,15 +206,5 @@ mod tests {
             };
             assert_eq!(grew_on_measurements(&record), counts);
         }
-    }
-
-    #[test]
-    fn a_file_nowhere_is_noticed_before_the_run() {
-        let message = check_writable(Path::new("/no/such/folder/file.json")).unwrap_err();
-        assert!(
-            message
-                .to_string()
-                .contains("there is no folder /no/such/folder")
-        );
     }
 }

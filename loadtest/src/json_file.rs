@@ -1,0 +1,67 @@
+//! Results as JSON files: checked before a run, written whole or not at all after it.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+/// Fails before a run when its result could not be written after it.
+///
+/// # Errors
+/// When the file's folder does not exist, or the file is a folder.
+pub(crate) fn check_writable(file: &Path) -> Result<()> {
+    if !folder_of(file).is_dir() {
+        bail!(
+            "--json {}: there is no folder {}",
+            file.display(),
+            folder_of(file).display()
+        );
+    }
+    if file.is_dir() {
+        bail!(
+            "--json {}: that is a folder; name a file in it",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// Writes `result` to `file`, which then holds all of it or what it held before.
+///
+/// # Errors
+/// What the file system said.
+pub(crate) fn write(file: &Path, result: &impl Serialize) -> Result<()> {
+    let what = || format!("cannot write the result to {}", file.display());
+    let mut temporary = tempfile::NamedTempFile::new_in(folder_of(file)).with_context(what)?;
+    serde_json::to_writer_pretty(&mut temporary, result).with_context(what)?;
+    temporary.write_all(b"\n").with_context(what)?;
+    fs::set_permissions(temporary.path(), Permissions::from_mode(0o644)).with_context(what)?;
+    temporary.persist(file).with_context(what)?;
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_nowhere_is_noticed_before_the_run() {
+        let message = check_writable(Path::new("/no/such/folder/file.json")).unwrap_err();
+        assert!(
+            message
+                .to_string()
+                .contains("there is no folder /no/such/folder")
+        );
+        check_writable(Path::new("file.json")).unwrap();
+        assert!(check_writable(Path::new("/tmp")).is_err());
+    }
+}

@@ -198,8 +198,9 @@ impl Autoscaler {
         }
         let wanted = match largest_proposal(evidence, current) {
             Ok(wanted) => wanted,
+            // Nothing is recommended, so nothing is remembered, as in the HPA: else a gap would
+            // hold the replicas for a whole window after it.
             Err(partial) => {
-                recommendations.store(current, keep, now);
                 let note = explain::silence(evidence, counts);
                 let mut outcome = Outcome::hold(current, Reason::InsufficientData, note);
                 outcome.limits.extend(partial.then_some(Limit::PartialData));

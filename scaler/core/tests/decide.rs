@@ -4,7 +4,8 @@ mod common;
 
 use common::{crowded_out, node, observe, pod, pods, policy, sample, throttled};
 use scaler_core::{
-    Autoscaler, ConditionKind, Decision, Limit, PodPhase, Reason, ScalingPolicy, Timestamp, Windows,
+    Autoscaler, ConditionKind, Decision, Limit, PodPhase, Reason, ScalingPolicy, Scheduling,
+    Timestamp, Windows,
 };
 
 const FAULTS: &str = "{name: userPageFaults, threshold: 1000}";
@@ -23,6 +24,16 @@ fn with_faults(faults: &[u64], now: u64) -> Windows {
         windows.record(&pod(index).uid, "server", sample(at(now), *faults, 0, 0));
     }
     windows
+}
+
+/// The scheduling of a container that uses half its quota of 0.2 cores and waits for nothing.
+fn busy() -> Scheduling {
+    Scheduling {
+        on_cpu: common::SECOND / 10,
+        voluntary_switches: 25,
+        quota_periods: 10,
+        ..Scheduling::default()
+    }
 }
 
 /// One decision of a fresh autoscaler about as many ready pods as replicas.
@@ -203,6 +214,65 @@ fn scale_down_waits_for_the_window_and_remembers_the_highest() {
         Some(&134),
         "30 s after the last second that needed four"
     );
+}
+
+#[test]
+fn a_gap_in_the_data_neither_forgets_recommendations_nor_adds_any() {
+    let rest = "maxReplicas: 20, behavior: {scaleDown: {stabilizationWindowSeconds: 30}}";
+    let mut autoscaler = Autoscaler::new(policy(FAULTS, rest));
+    let mut downs = Vec::new();
+    for now in 100..140 {
+        let windows = match now {
+            100..105 => with_faults(&[1000; 4], now),
+            105..120 => Windows::default(),
+            _ => with_faults(&[100; 4], now),
+        };
+        let decision = autoscaler.decide(&observe(4, pods(4), &windows), at(now));
+        if decision.desired < 4 {
+            downs.push(now);
+        }
+    }
+    assert_eq!(
+        downs.first(),
+        Some(&134),
+        "30 s after the last second known to need four"
+    );
+}
+
+#[test]
+fn an_idle_deployment_goes_to_its_minimum_once_the_window_has_passed() {
+    let idle_since = 110;
+    // Seconds until the first scale-down, and the replicas in the end.
+    let run = |start: u32, rest| {
+        let mut autoscaler = Autoscaler::new(policy(WAITING, rest));
+        let mut windows = Windows::default();
+        let (mut current, mut first) = (start, None);
+        for now in 100..400 {
+            for pod in pods(current as usize) {
+                let mut sample = sample(at(now), 0, 0, 0);
+                sample.scheduling = Some(match now < idle_since {
+                    true => busy(),
+                    false => Scheduling::default(),
+                });
+                windows.record(&pod.uid, "server", sample);
+            }
+            let observation = observe(current, pods(current as usize), &windows);
+            let decision = autoscaler.decide(&observation, at(now));
+            assert_ne!(decision.reason, Reason::InsufficientData);
+            if decision.desired < current {
+                first.get_or_insert(now - idle_since);
+            }
+            assert!(decision.desired <= current, "{}", decision.message);
+            autoscaler.scaled(current, decision.desired, at(now));
+            current = decision.desired;
+        }
+        (first, current)
+    };
+    let (first, last) = run(5, "minReplicas: 2, maxReplicas: 20");
+    assert_eq!(last, 2);
+    assert!((60..90).contains(&first.unwrap()), "{first:?}");
+    assert_eq!(run(5, "maxReplicas: 20").1, 1);
+    assert_eq!(run(1, "maxReplicas: 20"), (None, 1));
 }
 
 #[test]

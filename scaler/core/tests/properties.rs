@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::{observe, pod, pods, policy, sample};
 use proptest::collection::vec;
+use proptest::option::weighted;
 use proptest::prelude::*;
 use scaler_core::{
     Autoscaler, ContainerObservation, ContainerSample, Log2Histogram, Metric, MetricDelta,
@@ -137,7 +138,8 @@ proptest! {
     #[test]
     fn never_up_and_then_down_within_one_window(
         policy in any_policy(),
-        loads in vec((0u64..8000, 0u64..200, 0u64..60_000_000), 20..120),
+        // `None`: nothing arrives in that second.
+        loads in vec(weighted(0.8, (0u64..8000, 0u64..200, 0u64..60_000_000)), 20..120),
     ) {
         let window = policy.behavior.scale_down.stabilization_window;
         let (min, max) = (policy.min_replicas, policy.max_replicas);
@@ -145,13 +147,20 @@ proptest! {
         let mut windows = Windows::default();
         let mut current = min;
         let mut last_up = None;
-        for (second, (faults, waits, wait)) in loads.into_iter().enumerate() {
+        for (second, load) in loads.into_iter().enumerate() {
             let now = at(1000 + second as u64);
             windows.record_node("local", common::node(now, 0.5));
-            for pod in pods(current as usize) {
-                let mut sample = sample(now, faults, waits, wait);
-                sample.scheduling = Some(common::throttled());
-                windows.record(&pod.uid, "server", sample);
+            match load {
+                Some((faults, waits, wait)) => for pod in pods(current as usize) {
+                    let mut sample = sample(now, faults, waits, wait);
+                    // A load without waiting is none at all.
+                    sample.scheduling = Some(match waits {
+                        0 => Scheduling::default(),
+                        _ => common::throttled(),
+                    });
+                    windows.record(&pod.uid, "server", sample);
+                },
+                None => windows = Windows::default(),
             }
             let decision = autoscaler.decide(&observe(current, pods(current as usize), &windows), now);
             prop_assert!((min..=max).contains(&decision.desired));

@@ -101,11 +101,16 @@ impl Queueing {
 
     /// Proposes a number of replicas for what was measured in one interval.
     ///
-    /// `None` means that there is no evidence: no pod reported, the interval is empty, or nothing
-    /// ran at all. The caller holds. The proposal knows no minimum and maximum beyond 1 and
+    /// `None` means that there is no evidence: no pod reported, the interval is empty, nothing ran
+    /// though something wanted to, or nothing ever ran. The caller holds. The proposal knows no minimum and maximum beyond 1 and
     /// [`u32::MAX`]; the policy's are the caller's.
     pub fn propose(&mut self, interval: &Interval) -> Option<Proposal> {
         let load = Load::measure(interval)?;
+        // Pods that once ran and now do not are idle; zeros from the start may as well be a probe
+        // that sees nothing.
+        if load.is_zero() && self.demand.is_unknown() {
+            return None;
+        }
         let faded = self.throttled_recently * self.fading(interval);
         self.throttled_recently = load.throttled_share().max(faded);
         let waiting = self.classify(interval, &load);

@@ -37,11 +37,14 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// `None` where nothing was measured.
+    /// `None` where nothing was measured, or nothing ran though something wanted to. Where nothing
+    /// wanted to run either, that is a load, of zero.
     pub(super) fn measure(interval: &Interval) -> Option<Self> {
         let stints = interval.voluntary.saturating_add(interval.involuntary);
         let seconds = interval.length.as_secs_f64();
-        if interval.ready == 0 || seconds <= 0.0 || (stints == 0 && interval.on_cpu.is_zero()) {
+        let ran = stints > 0 || !interval.on_cpu.is_zero();
+        let held_back = !interval.wait.is_zero() || interval.throttled_periods > 0;
+        if interval.ready == 0 || seconds <= 0.0 || (!ran && held_back) {
             return None;
         }
         let (on_cpu, wait) = (interval.on_cpu.as_secs_f64(), interval.wait.as_secs_f64());
@@ -65,6 +68,11 @@ impl Load {
     pub(super) fn mean_burst(&self) -> Option<f64> {
         (self.completed >= MIN_STINTS as f64)
             .then(|| self.used_cores * self.seconds / self.completed)
+    }
+
+    /// Nothing ran.
+    pub(super) fn is_zero(&self) -> bool {
+        self.stints == 0 && self.used_cores <= 0.0
     }
 
     pub(super) fn has_evidence(&self) -> bool {
@@ -123,6 +131,11 @@ pub(super) struct Demand {
 }
 
 impl Demand {
+    /// No interval was taken in yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.previous.is_none()
+    }
+
     /// Takes one interval in. `capacity` is that of all measured pods together, in cores.
     pub(super) fn update(&mut self, load: &Load, capacity: f64) -> Estimate {
         if let Some(burst) = load.mean_burst().filter(|_| !load.throttled_often()) {

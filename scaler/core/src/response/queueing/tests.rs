@@ -202,16 +202,56 @@ proptest! {
     }
 }
 
-#[test]
-fn silence_proposes_nothing() {
-    let mut queueing = trained(3);
-    let nothing = Interval {
+/// Pods that do nothing, and are seen doing it.
+fn idle(pods: u32) -> Interval {
+    Interval {
         on_cpu: Duration::ZERO,
+        wait: Duration::ZERO,
         voluntary: 0,
         involuntary: 0,
-        ..calm_pods(3)
+        quota_periods: 0,
+        waiting: None,
+        ..calm_pods(pods)
+    }
+}
+
+#[test]
+fn idle_pods_leave_down_to_the_last() {
+    let mut queueing = trained(5);
+    let mut replicas = 5;
+    for _ in 0..60 {
+        let proposal = queueing.propose(&idle(replicas)).expect("zero is measured");
+        assert!(proposal.replicas <= replicas, "{proposal:?}");
+        replicas = proposal.replicas;
+    }
+    let last = queueing.propose(&idle(1)).expect("zero is measured");
+    assert_eq!((replicas, last.replicas), (1, 1));
+    assert_eq!(last.reason, Reason::Steady);
+}
+
+#[test]
+fn pods_that_start_or_are_held_back_are_not_idle() {
+    let starting = Interval {
+        starting: 2,
+        ..idle(3)
     };
-    assert_eq!(queueing.propose(&nothing), None);
+    let starved = Interval {
+        wait: Duration::from_secs(3),
+        ..idle(3)
+    };
+    let mut queueing = trained(3);
+    for _ in 0..60 {
+        let held = queueing.propose(&starting).map(|held| held.replicas);
+        assert_eq!(held, Some(5));
+        assert_eq!(queueing.propose(&starved), None);
+    }
+}
+
+#[test]
+fn silence_proposes_nothing() {
+    let mut queueing = Queueing::new(WINDOW);
+    assert_eq!(queueing.propose(&idle(3)), None, "nothing ever ran");
+    let mut queueing = trained(3);
     assert_eq!(
         queueing.propose(&Interval {
             ready: 0,

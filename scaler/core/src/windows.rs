@@ -8,7 +8,13 @@ use crate::time::Timestamp;
 
 /// A container or node that has sent nothing for longer than this many of its intervals is silent:
 /// its last numbers say nothing about now.
+///
+/// Its interval is the longest of as many of its latest samples: ticks stay on a grid, so a late one
+/// makes the next interval short, which does not make the source any faster.
 pub const STALE_INTERVALS: u32 = 3;
+/// Intervals shorter than this count as this long: it is the pace of decisions, and of a new source
+/// the first sample may be the only one, and short.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much a [`Windows`] may remember.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,10 +206,18 @@ impl<S: Timed> Series<S> {
         !self.0.is_empty()
     }
 
+    /// How long after the latest sample the source counts as silent.
+    fn silent_after(&self) -> Duration {
+        let latest = self.0.iter().rev().take(STALE_INTERVALS as usize);
+        latest
+            .map(Timed::interval)
+            .fold(SHORTEST_INTERVAL, Duration::max)
+            .saturating_mul(STALE_INTERVALS)
+    }
+
     fn recent(&self, window: Duration, now: Timestamp) -> Option<impl Iterator<Item = &S>> {
         let latest = self.0.back()?;
-        let silent_after = latest.interval().saturating_mul(STALE_INTERVALS);
-        if now.since(latest.received_at()) > silent_after {
+        if now.since(latest.received_at()) > self.silent_after() {
             return None;
         }
         let inside = |sample: &S| now.since(sample.received_at()) < window;
@@ -280,6 +294,41 @@ mod tests {
         let windows = windows(Capacity::default(), [10]);
         assert_eq!(arrivals(&windows, "a", 1, 13), Some(vec![10]));
         assert_eq!(arrivals(&windows, "a", 60, 14), None);
+    }
+
+    #[test]
+    fn a_short_interval_after_a_late_tick_does_not_make_silent_earlier() {
+        let milliseconds = |time| Duration::from_millis(time);
+        // Every two seconds; the tick of 14 s came 1.97 s late.
+        let ticks = [
+            (10_000, 2000),
+            (12_000, 2000),
+            (15_970, 3970),
+            (16_000, 30),
+            (18_000, 2000),
+            (20_000, 2000),
+        ];
+        let silent_after = |ticks: &[(u64, u64)]| {
+            let mut windows = Windows::default();
+            for (at, interval) in ticks {
+                let sample = ContainerSample {
+                    received_at: Timestamp::new(milliseconds(*at)),
+                    interval: milliseconds(*interval),
+                    ..ContainerSample::default()
+                };
+                windows.record(&"a".into(), "server", sample);
+            }
+            let last = Timestamp::new(milliseconds(ticks[ticks.len() - 1].0));
+            let heard = |after: &u64| {
+                let now = last.after(milliseconds(*after));
+                windows.recent(&"a".into(), "server", SECOND, now).is_some()
+            };
+            (0..20_000).step_by(30).filter(heard).last()
+        };
+        assert_eq!(silent_after(&ticks[..2]), Some(6000));
+        assert_eq!(silent_after(&ticks[..4]), Some(11_910), "3 x 3.97 s");
+        assert_eq!(silent_after(&ticks), Some(6000), "the late tick is past");
+        assert_eq!(silent_after(&ticks[3..4]), Some(3000), "the only sample");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 /// A fixed grid of instants on the monotonic clock.
 ///
-/// Lateness does not accumulate: a tick served late leaves the grid where it is, and ticks missed
-/// meanwhile are skipped, not made up for in a burst.
+/// Lateness does not accumulate: a tick served late leaves the grid where it is. Ticks missed
+/// meanwhile are skipped, not made up for in a burst, and so is one that is closer than half an
+/// interval: what can be measured in the rest is too little to be a sample.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticks {
     interval: Duration,
@@ -41,10 +42,11 @@ impl Ticks {
         now >= self.next
     }
 
-    /// Moves on to the first tick after `now`; returns how many were skipped on the way.
+    /// Moves on to the first tick that is at least half an interval after `now`; returns how many
+    /// were skipped on the way.
     pub fn advance(&mut self, now: Instant) -> u64 {
         let late = now.saturating_duration_since(self.next);
-        let skipped = late.as_nanos() / self.interval.as_nanos();
+        let skipped = (late + self.interval / 2).as_nanos() / self.interval.as_nanos();
         // Bounded by what a Duration holds, divided by 100 ms: far below u32::MAX for any real gap.
         let steps = u32::try_from(skipped + 1).unwrap_or(u32::MAX);
         self.next += self.interval * steps;
@@ -65,7 +67,7 @@ mod tests {
         let start = Instant::now();
         let mut ticks = Ticks::starting(start, SECOND);
         assert!(!ticks.is_due(start));
-        assert_eq!(ticks.advance(start + Duration::from_millis(1_900)), 0);
+        assert_eq!(ticks.advance(start + Duration::from_millis(1_400)), 0);
         assert_eq!(ticks.next(), start + 2 * SECOND);
     }
 
@@ -75,6 +77,14 @@ mod tests {
         let mut ticks = Ticks::starting(start, SECOND);
         assert_eq!(ticks.advance(start + Duration::from_millis(4_200)), 3);
         assert_eq!(ticks.next(), start + 5 * SECOND);
+    }
+
+    #[test]
+    fn a_tick_that_would_come_too_soon_is_skipped() {
+        let start = Instant::now();
+        let mut ticks = Ticks::starting(start, SECOND);
+        assert_eq!(ticks.advance(start + Duration::from_millis(1_970)), 1);
+        assert_eq!(ticks.next(), start + 3 * SECOND, "and not 30 ms later");
     }
 
     #[test]
@@ -88,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_next_tick_is_on_the_grid_and_within_one_interval(
+        fn the_next_tick_is_on_the_grid_half_to_one_and_a_half_intervals_away(
             interval_ms in 100u64..10_000,
             delays_ms in prop::collection::vec(0u64..50_000, 1..20),
         ) {
@@ -99,7 +109,8 @@ mod tests {
                 now = now.max(ticks.next()) + Duration::from_millis(delay);
                 ticks.advance(now);
                 prop_assert!(!ticks.is_due(now));
-                prop_assert!(ticks.next() - now <= interval);
+                let away = ticks.next() - now;
+                prop_assert!(away >= interval / 2 && away <= interval * 3 / 2);
                 let since_start = (ticks.next() - start).as_nanos();
                 prop_assert_eq!(since_start % interval.as_nanos(), 0);
             }

@@ -149,7 +149,7 @@ struct Session {
 }
 
 impl Session {
-    /// Checks a report and passes it on, unless it is too old to matter. When the controller cannot
+    /// Checks a report and passes it on, unless it is too short or too old to matter. When the controller cannot
     /// keep up the report is dropped: the next one brings newer numbers.
     fn take(
         &mut self,
@@ -159,6 +159,10 @@ impl Session {
     ) -> Result<(), Invalid> {
         let received_at = shared.clock.now();
         self.note_losses(&report);
+        if validate::is_too_short(&report) {
+            metrics::report("too_short");
+            return Ok(());
+        }
         let checked = validate::report(
             &registration.node,
             report,

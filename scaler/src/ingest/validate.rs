@@ -20,6 +20,7 @@ use crate::workloads::Index;
 const MAX_CONTAINERS: usize = 10_000;
 /// A `Metadata.name` is at most a DNS subdomain.
 const MAX_NAME: usize = 253;
+/// What happened in less is too little to be a sample. See [`is_too_short`].
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(600);
 /// No machine has more.
@@ -36,7 +37,7 @@ pub(super) enum Invalid {
     Empty,
     #[error("node_name has {0} bytes; expected 1 to {MAX_NAME}")]
     NodeName(usize),
-    #[error("interval_ns is {0}; expected {MIN_INTERVAL:?} to {MAX_INTERVAL:?}")]
+    #[error("interval_ns is {0}; expected at most {MAX_INTERVAL:?}")]
     Interval(u64),
     #[error("{0} containers in one report; expected at most {MAX_CONTAINERS}")]
     TooManyContainers(usize),
@@ -83,7 +84,7 @@ pub(super) fn report(
     index: &Index,
 ) -> Result<(NodeReport, Counts), Invalid> {
     let interval = Duration::from_nanos(report.interval_ns);
-    if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&interval) {
+    if interval > MAX_INTERVAL {
         return Err(Invalid::Interval(report.interval_ns));
     }
     if report.containers.len() > MAX_CONTAINERS {
@@ -143,6 +144,12 @@ pub(super) fn report(
         },
         counts,
     ))
+}
+
+/// Whether a report's interval is too short to tell anything, as that of an agent that was held up
+/// may be. The next one says more: no reason to end the stream.
+pub(super) fn is_too_short(report: &wire::Report) -> bool {
+    Duration::from_nanos(report.interval_ns) < MIN_INTERVAL
 }
 
 /// Whether the windows would forget a report at once.

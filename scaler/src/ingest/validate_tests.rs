@@ -87,7 +87,6 @@ fn a_report_that_no_agent_sends_is_refused() {
     let index = shop_index();
     let refused = |wire: wire::Report| report(&"n1".into(), wire, NOW, &index).unwrap_err();
     let second = 1_000_000_000;
-    assert_eq!(refused(wire::Report::default()), Invalid::Interval(0));
     let slow = wire::Report {
         interval_ns: 601 * second,
         ..wire::Report::default()
@@ -108,6 +107,18 @@ fn a_report_that_no_agent_sends_is_refused() {
         ..wire::Report::default()
     };
     assert_eq!(refused(no_cpus), Invalid::Cpus(0));
+}
+
+#[test]
+fn an_interval_of_a_few_milliseconds_is_too_short() {
+    let too_short = |interval_ns: u64| {
+        is_too_short(&wire::Report {
+            interval_ns,
+            ..wire::Report::default()
+        })
+    };
+    assert!(too_short(0) && too_short(9_999_999));
+    assert!(!too_short(10_000_000));
 }
 
 #[test]

@@ -239,13 +239,19 @@ impl Kernel {
         self.set_cgroups(slot, cgroups)
     }
 
-    /// Settles the estimates of what changes its rate, then tells the programs.
+    /// Settles the estimates of what changes its rate, comes or goes, then tells the programs.
     fn change(&mut self, slot: Slot, before: &Settings) -> Result<(), KernelError> {
         let (Some(object), Some(tenant)) = (&mut self.object, self.slots.tenant(slot)) else {
             return Ok(());
         };
-        for (metric, rate) in tenant.settings.iter() {
-            if before.get(metric) != Some(rate)
+        let concerned: BTreeSet<Metric> = before
+            .iter()
+            .chain(tenant.settings.iter())
+            .map(|(metric, _)| metric)
+            .collect();
+        for metric in concerned {
+            let rate = tenant.settings.get(metric);
+            if before.get(metric) != rate
                 && let Some(raw) = raw(object, slot, metric)?
             {
                 tenant.meters.set_rate(metric, rate, &raw);
@@ -305,15 +311,17 @@ fn config_index(metric: Metric) -> Option<usize> {
     }
 }
 
-/// The counters of one metric as they stand, if a program that feeds it is attached.
-fn raw(object: &Object, slot: Slot, metric: Metric) -> Result<Option<Raw>, KernelError> {
-    if !object
+/// Whether a program that feeds a metric is attached.
+fn is_fed(object: &Object, metric: Metric) -> bool {
+    object
         .attached()
         .iter()
         .any(|hook| hook.metrics().contains(&metric))
-    {
-        return Ok(None);
-    }
+}
+
+/// The counters of one metric as they stand, also when nothing feeds them any more; `None` if no
+/// program exists for it.
+fn raw(object: &Object, slot: Slot, metric: Metric) -> Result<Option<Raw>, KernelError> {
     Ok(match metric {
         Metric::OnCpuTime => Some(Raw::of_on_cpu(&estimate::scheduling(
             object.sched(slot.index)?.iter(),
@@ -338,7 +346,8 @@ fn reading(
         reading.scheduling = Some(estimate::scheduling(object.sched(slot.index)?.iter()));
     }
     for (metric, _) in settings.iter() {
-        if let Some(raw) = raw(object, slot, metric)?
+        if is_fed(object, metric)
+            && let Some(raw) = raw(object, slot, metric)?
             && let Some(totals) = meters.totals(metric, &raw)
         {
             reading.metrics.insert(metric, totals);

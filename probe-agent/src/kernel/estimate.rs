@@ -1,7 +1,8 @@
 //! From raw cells to estimates: scaling what was sampled.
 //!
 //! The total of a metric is what had been estimated when its rate last changed, plus everything since
-//! then divided by the rate in force since then. Scaling the whole difference anew each time, instead
+//! then divided by the rate in force since then; nothing while it is off, though its cell may go on
+//! counting for another metric. Scaling the whole difference anew each time, instead
 //! of summing scaled steps, keeps rounding from adding up.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ pub(super) struct Meters(BTreeMap<Metric, Meter>);
 
 #[derive(Debug)]
 struct Meter {
-    rate: SamplingRate,
+    /// `None` while the metric is off.
+    rate: Option<SamplingRate>,
     /// Raw counters when the rate was set.
     origin: Raw,
     /// Estimate at that time.
@@ -36,14 +38,15 @@ impl Meters {
         Self(
             settings
                 .iter()
-                .map(|(metric, rate)| (metric, Meter::new(rate)))
+                .map(|(metric, rate)| (metric, Meter::new(Some(rate))))
                 .collect(),
         )
     }
 
-    /// The totals of `metric` when its counters stand at `raw`.
+    /// The totals of `metric` when its counters stand at `raw`, unless it is off.
     pub(super) fn totals(&self, metric: Metric, raw: &Raw) -> Option<Totals> {
         let meter = self.0.get(&metric)?;
+        let rate = meter.rate?;
         let Raw {
             count,
             sum,
@@ -53,13 +56,13 @@ impl Meters {
             count,
             sum,
             log2_buckets,
-            sampling: meter.rate.probability(),
+            sampling: rate.probability(),
         })
     }
 
-    /// Goes on with another rate from `raw` on.
-    pub(super) fn set_rate(&mut self, metric: Metric, rate: SamplingRate, raw: &Raw) {
-        let meter = self.0.entry(metric).or_insert_with(|| Meter::new(rate));
+    /// Goes on with another rate, or off, from `raw` on.
+    pub(super) fn set_rate(&mut self, metric: Metric, rate: Option<SamplingRate>, raw: &Raw) {
+        let meter = self.0.entry(metric).or_insert_with(|| Meter::new(None));
         meter.settled = meter.estimate(raw);
         meter.origin = raw.clone();
         meter.rate = rate;
@@ -67,7 +70,7 @@ impl Meters {
 }
 
 impl Meter {
-    fn new(rate: SamplingRate) -> Self {
+    fn new(rate: Option<SamplingRate>) -> Self {
         Self {
             rate,
             origin: Raw::default(),
@@ -77,7 +80,8 @@ impl Meter {
 
     fn estimate(&self, raw: &Raw) -> Raw {
         let grown = |settled: u64, now: u64, then: u64| {
-            settled.saturating_add(self.rate.scale(now.saturating_sub(then)))
+            let since = now.saturating_sub(then);
+            settled.saturating_add(self.rate.map_or(0, |rate| rate.scale(since)))
         };
         let at = |buckets: &[u64], index: usize| buckets.get(index).copied().unwrap_or(0);
         Raw {
@@ -171,13 +175,33 @@ mod tests {
     fn a_rate_that_changes_scales_each_part_by_its_own() {
         let mut meters = meters(0.5);
         let quarter = SamplingRate::try_new(0.25).expect("a rate");
-        meters.set_rate(Metric::SentBytes, quarter, &raw(10));
+        meters.set_rate(Metric::SentBytes, Some(quarter), &raw(10));
         let totals = meters
             .totals(Metric::SentBytes, &raw(11))
             .expect("measured");
         assert_eq!((totals.count, totals.sum), (10 * 2 + 4, 3 * (10 * 2 + 4)));
         assert_eq!(totals.log2_buckets, [0, 24]);
         assert_eq!(totals.sampling, 0.25);
+    }
+
+    #[test]
+    fn what_its_cell_counts_while_a_metric_is_off_is_not_its_own() {
+        let count = |meters: &Meters, metric, now| {
+            let totals = meters.totals(metric, &raw(now));
+            totals.map(|totals| (totals.count, totals.sum, totals.log2_buckets))
+        };
+        let on = Some(SamplingRate::ALL);
+        let mut meters = meters(1.0);
+        meters.set_rate(Metric::SentBytes, None, &raw(10));
+        assert_eq!(count(&meters, Metric::SentBytes, 15), None);
+        meters.set_rate(Metric::SentBytes, on, &raw(50));
+        let (ours, sum) = (10 + 4, 3 * (10 + 4));
+        let expected = Some((ours, sum, vec![0, ours]));
+        assert_eq!(count(&meters, Metric::SentBytes, 54), expected);
+
+        meters.set_rate(Metric::TcpDrops, on, &raw(50));
+        let expected = Some((4, 12, vec![0, 4]));
+        assert_eq!(count(&meters, Metric::TcpDrops, 54), expected, "first on");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use probe_agent::kernel::{Kernel, Metric, Scheduling, Slot};
 
 use crate::cgroups::Cgroup;
 use crate::process::{Process, SchedStat, schedstat, spin};
-use crate::{all_of, alone, assert_close, open, read, trees};
+use crate::{all_of, alone, assert_close, open, read, totals, trees};
 
 const BOTH: [Metric; 2] = [Metric::RunqLatency, Metric::OnCpuTime];
 
@@ -234,6 +234,48 @@ fn a_wait_that_begins_on_one_cpu_and_ends_on_another_counts_whole() {
         truth.wait_ns,
         10.0,
     );
+}
+
+#[test]
+fn a_metric_switched_on_later_does_not_report_what_another_had_its_cell_count() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "joined");
+    let mut kernel = open(Tree::V2);
+    let waits_only = all_of(&[Metric::RunqLatency]);
+    let slot = kernel
+        .add(&[container.id()], &waits_only)
+        .expect("it can be measured");
+    let spun = || {
+        let mut process = Process::spawn(&[&container], || spin(200));
+        let before = process.schedstat();
+        process.run();
+        (process.schedstat() - before).on_cpu_ns
+    };
+    let on_cpu = |kernel: &mut Kernel| totals(kernel, slot, Metric::OnCpuTime).sum;
+    let configure = |kernel: &mut Kernel, metrics: &[Metric]| {
+        let changed = kernel.configure(slot, &all_of(metrics));
+        changed.expect("the settings can change");
+    };
+
+    spun();
+    let shared = scheduling(&mut kernel, slot).on_cpu_ns;
+    assert!(shared > 0, "the premise: the cell counts it");
+    configure(&mut kernel, &BOTH);
+    // Of 200 ms; a process may still be ending.
+    let little = 10_000_000;
+    let start = on_cpu(&mut kernel);
+    assert!(start < little, "{start} ns of its past are not its own");
+    let truth = spun();
+    let first = on_cpu(&mut kernel);
+    assert_close("on CPU", first - start, truth, 10.0);
+
+    configure(&mut kernel, &[Metric::RunqLatency]);
+    spun();
+    configure(&mut kernel, &BOTH);
+    let again = on_cpu(&mut kernel);
+    assert!(again - first < little, "{} ns while off", again - first);
+    let truth = spun();
+    assert_close("on CPU again", on_cpu(&mut kernel) - again, truth, 10.0);
 }
 
 /// A process in `container` that, once started, keeps CPU 1 for 700 ms: of real-time priority, so that

@@ -18,7 +18,7 @@ use crate::kernel::{Kernel, KernelError, Options, Settings, Slot};
 use crate::node::NodeTotals;
 use crate::plan::Selection;
 use crate::sample::{Sample, Series};
-use crate::throttling::CpuStat;
+use crate::throttling::{CpuStat, Throttling};
 
 mod wanted;
 
@@ -180,11 +180,7 @@ impl Monitor {
         self.missing = wish.missing;
         for wanted in wish.wanted {
             if let Err(error) = self.admit(&wanted) {
-                self.missing.push(v1::MissingTarget {
-                    pod_uid: wanted.label.pod_uid,
-                    container_name: wanted.label.container,
-                    reason: error.to_string(),
-                });
+                self.missing.push(missed(&wanted.label, error.to_string()));
             }
         }
     }
@@ -221,20 +217,24 @@ impl Monitor {
                     let Some(reading) = readings.get(&tracked.slot) else {
                         continue;
                     };
-                    let throttling = tracked.cpu_stat.read(&mut self.scratch).unwrap_or_default();
-                    let sample = tracked.series.advance(reading, throttling);
-                    measured.push(Measured {
-                        label: Arc::clone(&tracked.label),
-                        sample,
-                    });
+                    let throttling = throttling(&tracked.cpu_stat, &mut self.scratch);
+                    match tracked.series.advance(reading, throttling) {
+                        Some(sample) => measured.push(Measured {
+                            label: Arc::clone(&tracked.label),
+                            sample,
+                        }),
+                        None => missing.push(missed(
+                            &tracked.label,
+                            "its cells could not be read when the interval began".to_owned(),
+                        )),
+                    }
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "cannot read the kernel's cells");
-                missing.extend(self.tracked.values().map(|tracked| v1::MissingTarget {
-                    pod_uid: tracked.label.pod_uid.clone(),
-                    container_name: tracked.label.container.clone(),
-                    reason: error.to_string(),
+                missing.extend(self.tracked.values_mut().map(|tracked| {
+                    tracked.series.miss();
+                    missed(&tracked.label, error.to_string())
                 }));
             }
         }
@@ -272,7 +272,7 @@ impl Monitor {
         let slot = self.kernel.add(&wanted.cgroups, &wanted.settings)?;
         let (quota_tree, quota_mount) = self.hierarchies.quota_tree();
         let cpu_stat = CpuStat::of(quota_tree, quota_mount, &wanted.label.path);
-        let throttling = cpu_stat.read(&mut self.scratch).unwrap_or_default();
+        let throttling = throttling(&cpu_stat, &mut self.scratch);
         self.tracked.insert(
             wanted.label.path.clone(),
             Tracked {
@@ -348,6 +348,21 @@ impl Monitor {
             .unwrap_or(Path::new("/"));
         mount.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+fn missed(label: &Label, reason: String) -> v1::MissingTarget {
+    v1::MissingTarget {
+        pod_uid: label.pod_uid.clone(),
+        container_name: label.container.clone(),
+        reason,
+    }
+}
+
+/// The totals of now, if they can be read.
+fn throttling(of: &CpuStat, scratch: &mut String) -> Option<Throttling> {
+    of.read(scratch)
+        .inspect_err(|error| tracing::debug!(%error, ?of, "cannot read throttling"))
+        .ok()
 }
 
 fn open_kernel(hierarchies: &Hierarchies, tree: Tree) -> Result<Kernel, KernelError> {

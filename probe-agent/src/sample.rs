@@ -22,26 +22,41 @@ pub struct Sample {
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     last: Reading,
-    throttling: Throttling,
+    /// `None` until it could be read.
+    throttling: Option<Throttling>,
+    /// Whether `last` is older than the end of the last interval.
+    missed: bool,
 }
 
 impl Series {
     /// A series of a container whose throttling counters, which run since its cgroup was made, stand
-    /// at `throttling` now.
-    pub fn starting(throttling: Throttling) -> Self {
+    /// at `throttling` now, if that could be read.
+    pub fn starting(throttling: Option<Throttling>) -> Self {
         Self {
-            last: Reading::default(),
             throttling,
+            ..Self::default()
         }
     }
 
-    /// What happened since the last call (or the start), given the totals of now.
+    /// The totals could not be read at the end of an interval.
+    pub fn miss(&mut self) {
+        self.missed = true;
+    }
+
+    /// What happened since the last call (or the start), given the totals of now. `None` after
+    /// [`Series::miss`]: it would be the events of several intervals, said to be those of one.
+    ///
+    /// Throttling that could not be read counts in the first interval at whose end it can; there is
+    /// none before it was read once.
     ///
     /// Totals that went back, which the kernel side promises not to happen, count as no change:
     /// an event is lost at worst and none is invented.
-    pub fn advance(&mut self, now: &Reading, throttling: Throttling) -> Sample {
-        let throttled = throttling.since(self.throttling);
-        self.throttling = throttling;
+    pub fn advance(&mut self, now: &Reading, throttling: Option<Throttling>) -> Option<Sample> {
+        let throttled = match (throttling, self.throttling) {
+            (Some(later), Some(earlier)) => later.since(earlier),
+            _ => Throttling::default(),
+        };
+        self.throttling = throttling.or(self.throttling);
 
         let scheduling = now.scheduling.map(|later| {
             let earlier = self.last.scheduling.replace(later).unwrap_or_default();
@@ -63,10 +78,11 @@ impl Series {
                 sample
             })
             .collect();
-        Sample {
+        let sample = Sample {
             metrics,
             scheduling,
-        }
+        };
+        (!std::mem::take(&mut self.missed)).then_some(sample)
     }
 }
 

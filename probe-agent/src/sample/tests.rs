@@ -17,7 +17,7 @@ fn reading(metric: Metric, count: u64, sum: u64, log2_buckets: &[u64]) -> Readin
 }
 
 fn advance(series: &mut Series, now: &Reading) -> v1::MetricSample {
-    let mut sample = series.advance(now, Throttling::default());
+    let mut sample = series.advance(now, None).expect("nothing was missed");
     assert_eq!(sample.metrics.len(), 1);
     sample.metrics.remove(0)
 }
@@ -74,7 +74,8 @@ fn a_metric_switched_off_and_on_does_not_report_its_past_again() {
     advance(&mut series, &reading(Metric::SentBytes, 4, 400, &[]));
     assert!(
         series
-            .advance(&Reading::default(), Throttling::default())
+            .advance(&Reading::default(), None)
+            .expect("nothing was missed")
             .metrics
             .is_empty()
     );
@@ -84,38 +85,60 @@ fn a_metric_switched_off_and_on_does_not_report_its_past_again() {
 
 #[test]
 fn throttling_before_the_container_was_added_is_not_counted() {
-    let before = Throttling {
-        periods: 100,
-        throttled_periods: 50,
-        throttled_ns: 5_000,
-    };
-    let after = Throttling {
-        periods: 110,
-        throttled_periods: 53,
-        throttled_ns: 5_700,
-    };
-    let now = Reading {
+    let mut series = Series::starting(Some(throttling(100, 50, 5_000)));
+    let after = throttled(&mut series, Some(throttling(110, 53, 5_700)));
+    assert_eq!(after, (10, 3, 700));
+}
+
+#[test]
+fn throttling_that_could_not_be_read_is_counted_once_and_from_its_first_reading_on() {
+    let mut series = Series::starting(None);
+    assert_eq!(throttled(&mut series, None), (0, 0, 0));
+    let lifetime = Some(throttling(100, 50, 5_000));
+    assert_eq!(throttled(&mut series, lifetime), (0, 0, 0), "the baseline");
+    assert_eq!(throttled(&mut series, None), (0, 0, 0), "kept");
+    let after = throttled(&mut series, Some(throttling(110, 53, 5_700)));
+    assert_eq!(after, (10, 3, 700));
+}
+
+fn throttling(periods: u64, throttled_periods: u64, throttled_ns: u64) -> Throttling {
+    Throttling {
+        periods,
+        throttled_periods,
+        throttled_ns,
+    }
+}
+
+/// Periods, throttled periods and time of the next interval.
+fn throttled(series: &mut Series, now: Option<Throttling>) -> (u64, u64, u64) {
+    let reading = Reading {
         scheduling: Some(Scheduling::default()),
         ..Reading::default()
     };
-    let scheduling = Series::starting(before)
-        .advance(&now, after)
-        .scheduling
-        .expect("scheduled");
-    assert_eq!(
-        (
-            scheduling.quota_periods,
-            scheduling.throttled_periods,
-            scheduling.throttled_ns
-        ),
-        (10, 3, 700),
-    );
+    let sample = series.advance(&reading, now).expect("nothing was missed");
+    let scheduling = sample.scheduling.expect("scheduled");
+    (
+        scheduling.quota_periods,
+        scheduling.throttled_periods,
+        scheduling.throttled_ns,
+    )
+}
+
+#[test]
+fn several_intervals_do_not_pass_for_one() {
+    let mut series = Series::default();
+    advance(&mut series, &reading(Metric::SentBytes, 4, 400, &[]));
+    series.miss();
+    let two_intervals = reading(Metric::SentBytes, 14, 1_400, &[]);
+    assert_eq!(series.advance(&two_intervals, None), None);
+    let one = advance(&mut series, &reading(Metric::SentBytes, 19, 1_900, &[]));
+    assert_eq!((one.count, one.sum), (5, 500));
 }
 
 #[test]
 fn scheduling_is_absent_while_the_hook_is_off() {
-    let sample = Series::default().advance(&Reading::default(), Throttling::default());
-    assert_eq!(sample, Sample::default());
+    let sample = Series::default().advance(&Reading::default(), None);
+    assert_eq!(sample, Some(Sample::default()));
 }
 
 #[test]
@@ -158,7 +181,7 @@ proptest! {
         two in prop::collection::vec(any::<u64>(), 0..70),
     ) {
         let mut series = Series::default();
-        series.advance(&reading(Metric::RunqLatency, first.0, first.1, &one), Throttling::default());
+        advance(&mut series, &reading(Metric::RunqLatency, first.0, first.1, &one));
         let sample = advance(&mut series, &reading(Metric::RunqLatency, second.0, second.1, &two));
         prop_assert!(sample.count <= second.0 && sample.sum <= second.1);
         prop_assert!(sample.log2_buckets.len() <= two.len());

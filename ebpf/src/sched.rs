@@ -154,7 +154,8 @@ fn switch(preempt: u64, prev: *const u8, next: *const u8, blocked: bool) -> i32 
     0
 }
 
-/// Counts what `task`, whose stint this is, has done since it was last counted.
+/// Counts what `task`, whose stint this is, has done since it was last counted. A stint that is not
+/// measured (any more) is dropped: when measuring begins again, its past must not count.
 ///
 /// # Safety
 ///
@@ -162,10 +163,12 @@ fn switch(preempt: u64, prev: *const u8, next: *const u8, blocked: bool) -> i32 
 #[inline(always)]
 unsafe fn count(stint: &mut Stint, task: *const u8, end: End) {
     let Some(config) = container::config(stint.at) else {
+        stint.pid = 0;
         return;
     };
     let waits = config.thresholds[index::RUNQ_LATENCY];
     if waits == NEVER && config.thresholds[index::ON_CPU_TIME] == NEVER {
+        stint.pid = 0;
         return;
     }
     let Some(cell) = SCHED.get_ptr_mut(stint.at.slot) else {

@@ -259,6 +259,10 @@ impl Kernel {
         }
         if Hook::SchedSwitch.feeds(&tenant.settings) && !Hook::SchedSwitch.feeds(before) {
             object.forget_waits()?;
+            if object.attached().contains(&Hook::SchedSwitch) {
+                // While its cell still says off: then what a CPU remembers of the past is dropped.
+                object.flush_running()?;
+            }
         }
         object.set_config(slot.index, config(slot, &tenant.settings))
     }

@@ -278,6 +278,42 @@ fn a_metric_switched_on_later_does_not_report_what_another_had_its_cell_count() 
     assert_close("on CPU again", on_cpu(&mut kernel) - again, truth, 10.0);
 }
 
+#[test]
+fn what_happens_while_scheduling_is_off_does_not_count_when_it_is_on_again() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "paused");
+    let mut kernel = open(Tree::V2);
+    let slot = kernel
+        .add(&[container.id()], &all_of(&BOTH))
+        .expect("it can be measured");
+    // Once the hook is detached meanwhile, and once another container keeps it.
+    for keep_hook in [false, true] {
+        if keep_hook {
+            kernel.add(&[], &all_of(&BOTH)).expect("keeps the hook");
+        }
+        undisturbed(|| {
+            let mut hog = real_time_hog(&container);
+            hog.start();
+            std::thread::sleep(Duration::from_millis(100));
+            let (before, stints) = (scheduling(&mut kernel, slot), hog.schedstat().stints);
+            let off = all_of(&[Metric::UserPageFaults]);
+            kernel.configure(slot, &off).expect("it can be off");
+            std::thread::sleep(Duration::from_millis(400));
+            kernel
+                .configure(slot, &all_of(&BOTH))
+                .expect("it can be on again");
+            let (after, same_stint) = (
+                scheduling(&mut kernel, slot),
+                hog.schedstat().stints == stints,
+            );
+            hog.result();
+            let counted = after.on_cpu_ns - before.on_cpu_ns;
+            assert!(counted < 200_000_000, "{counted} ns of 400 ms off");
+            same_stint.then_some(())
+        });
+    }
+}
+
 /// A process in `container` that, once started, keeps CPU 1 for 700 ms: of real-time priority, so that
 /// no ordinary task pre-empts it.
 fn real_time_hog(container: &Cgroup) -> Process {

@@ -72,7 +72,10 @@ pub enum Link {
     /// One has, and its stream holds.
     Up,
     /// Its stream ended.
-    Lost,
+    Lost {
+        /// How many have ended so, which tells this loss from one before.
+        times: u64,
+    },
 }
 
 impl Stream {
@@ -89,12 +92,14 @@ impl Stream {
 
     async fn hold(&self) {
         let mut delays = backoff();
+        let mut times = 0;
         loop {
             let session = Session { stream: self };
             let end = session.run().await;
             let answered = *self.link.borrow() == Link::Up;
             if answered {
-                self.link.send_replace(Link::Lost);
+                times += 1;
+                self.link.send_replace(Link::Lost { times });
                 delays = backoff();
             }
             instruments::stream_failed();
@@ -115,19 +120,26 @@ fn log_end(end: &SessionEnd, answered: bool, retry_in: Duration) {
     }
 }
 
-/// Detaches everything each time no scaler was followed for `grace`. Never ends.
+/// Detaches everything each time no scaler was followed for `grace`. Ends with the sender only.
 async fn release_when_lost(link: &mut watch::Receiver<Link>, grace: Duration, orders: &Orders) {
     loop {
         // The sender lives as long as `run`, which polls this.
-        let _ = link.wait_for(|link| *link == Link::Lost).await;
+        let Ok(lost) = link
+            .wait_for(|link| matches!(link, Link::Lost { .. }))
+            .await
+            .map(|link| *link)
+        else {
+            return;
+        };
+        // Not for `Up`: a stream that ends at once is never seen up, and leaves a plan all the same.
         tokio::select! {
-            _ = link.wait_for(|link| *link == Link::Up) => continue,
+            _ = link.wait_for(|link| *link != lost) => continue,
             () = sleep(grace) => {
                 tracing::warn!(?grace, "no scaler for too long: detaching");
                 orders.release();
             }
         }
-        let _ = link.wait_for(|link| *link == Link::Up).await;
+        let _ = link.wait_for(|link| *link != lost).await;
     }
 }
 
@@ -165,14 +177,35 @@ mod tests {
         let script = async {
             link.send_replace(Link::Up);
             tokio::task::yield_now().await;
-            link.send_replace(Link::Lost);
+            link.send_replace(Link::Lost { times: 1 });
             sleep(grace / 2).await;
             link.send_replace(Link::Up);
             sleep(2 * grace).await;
             assert!(taken(&orders).plan.is_none(), "it came back in time");
-            link.send_replace(Link::Lost);
+            link.send_replace(Link::Lost { times: 2 });
             sleep(2 * grace).await;
             assert!(matches!(taken(&orders).plan, Some(None)), "released");
+        };
+        tokio::select! {
+            () = script => {}
+            () = release_when_lost(&mut receiver, grace, &orders) => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_stream_of_a_moment_brought_is_released_too() {
+        let (link, mut receiver) = watch::channel(Link::NeverUp);
+        let orders = Orders::default();
+        let grace = Duration::from_secs(60);
+        let script = async {
+            for times in 1..=2 {
+                link.send_replace(Link::Up);
+                link.send_replace(Link::Lost { times });
+                sleep(grace / 2).await;
+                assert!(taken(&orders).plan.is_none(), "it may come back");
+                sleep(grace).await;
+                assert!(matches!(taken(&orders).plan, Some(None)), "released");
+            }
         };
         tokio::select! {
             () = script => {}

@@ -16,7 +16,7 @@ use crate::windows::Windows;
 pub(crate) struct Measurement {
     /// The statistic, in its unit; `None` when no pod had a sample, or a ratio had no whole.
     pub(crate) value: Option<f64>,
-    /// Events behind it.
+    /// Recorded events behind it; where they are sampled, fewer than there were.
     pub(crate) events: u64,
     /// Pods with samples of the metric in all wanted containers.
     pub(crate) used: u32,
@@ -50,7 +50,7 @@ pub(crate) fn measure(
         .flatten();
     Measurement {
         value,
-        events: all.count,
+        events: all.recorded(),
         used,
         missing: pods.len() as u32 - used,
     }

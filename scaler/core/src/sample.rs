@@ -106,10 +106,20 @@ pub struct NodeSample {
 }
 
 impl MetricDelta {
+    /// Events that were really recorded, of which [`MetricDelta::count`] is the estimate; of merged
+    /// deltas that were sampled differently, the fewest it can have been.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        // `as` saturates, and NaN becomes 0.
+        (self.count as f64 * self.sampling).round() as u64
+    }
+
     /// Adds what `other` counted, as if both were one.
     pub fn merge(&mut self, other: &Self) {
-        self.sampling = match self.count {
-            0 => other.sampling,
+        // Where nothing was counted, the sampling is no property of the numbers.
+        self.sampling = match (self.count, other.count) {
+            (_, 0) => self.sampling,
+            (0, _) => other.sampling,
             _ => self.sampling.min(other.sampling),
         };
         self.count = self.count.saturating_add(other.count);
@@ -134,5 +144,38 @@ impl Scheduling {
             .throttled_periods
             .saturating_add(other.throttled_periods);
         self.quota_periods = self.quota_periods.saturating_add(other.quota_periods);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(count: u64, sampling: f64) -> MetricDelta {
+        MetricDelta {
+            count,
+            sampling,
+            ..MetricDelta::default()
+        }
+    }
+
+    #[test]
+    fn merged_deltas_are_as_sampled_as_the_least_sampled_that_counted() {
+        let merged = |deltas: [MetricDelta; 3]| {
+            let mut all = MetricDelta::default();
+            deltas.iter().for_each(|delta| all.merge(delta));
+            (all.count, all.sampling, all.recorded())
+        };
+        let (half, tenth) = (delta(20, 0.5), delta(20, 0.1));
+        let empty = delta(0, 0.0);
+        for deltas in [
+            [empty.clone(), half.clone(), tenth.clone()],
+            [half.clone(), empty.clone(), tenth.clone()],
+            [tenth.clone(), half.clone(), empty.clone()],
+        ] {
+            assert_eq!(merged(deltas), (40, 0.1, 4));
+        }
+        let nothing = [empty.clone(), empty.clone(), empty];
+        assert_eq!(merged(nothing).2, 0);
     }
 }

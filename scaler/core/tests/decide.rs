@@ -298,16 +298,19 @@ fn rate_limits_count_what_was_done() {
 #[test]
 fn few_events_are_no_ground_for_more_replicas() {
     let step = "{name: runqLatency, threshold: 2ms, response: Step}";
-    let with = |events| {
+    let with = |events, sampling| {
         let mut windows = Windows::default();
-        windows.record(
-            &pod(0).uid,
-            "server",
-            sample(at(100), 0, events, 90_000_000),
-        );
+        let mut sample = sample(at(100), 0, events, 90_000_000);
+        for delta in sample.metrics.values_mut() {
+            delta.sampling = sampling;
+        }
+        windows.record(&pod(0).uid, "server", sample);
         decide(policy(step, NO_LIMITS), 1, &windows).desired
     };
-    assert_eq!((with(0), with(19), with(20)), (1, 1, 2));
+    let whole = |events| with(events, 1.0);
+    assert_eq!((whole(0), whole(19), whole(20)), (1, 1, 2));
+    // Of 190 events, one in ten recorded, only 19 were seen.
+    assert_eq!((with(190, 0.1), with(200, 0.1)), (1, 2));
 }
 
 #[test]

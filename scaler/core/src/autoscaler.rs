@@ -211,7 +211,7 @@ impl Autoscaler {
             && let Some(note) =
                 saturation::explain(&groups.ready, observation.windows, self.policy.window, now)
         {
-            recommendations.store(current, keep, now);
+            recommendations.renew(current, keep, now);
             let mut outcome = Outcome::hold(current, Reason::NodeSaturated, note);
             outcome.wanted = wanted;
             outcome.limits.push(Limit::NodeSaturated);
@@ -219,7 +219,7 @@ impl Autoscaler {
         }
         let rules = &self.policy.behavior;
         let stabilized = behavior::stabilize(rules, recommendations, current, wanted, now);
-        recommendations.store(wanted, keep, now);
+        recommendations.renew(wanted, keep, now);
         let changes = (&self.ups, &self.downs);
         let allowed = behavior::limit_rate(
             rules,

@@ -161,7 +161,7 @@ fn stabilization() {
             let found = stabilize(&behavior, &recommendations, current, desired, NOW);
             assert_eq!(found.replicas, number(&expected["replicas"]));
             assert_eq!(found.limit.is_none(), found.replicas == desired);
-            recommendations.store(desired, up.max(down), NOW);
+            recommendations.renew(desired, up.max(down), NOW);
             if let Some(after) = expected["recommendations_after"].as_array() {
                 let slots: Vec<u32> = recommendations
                     .slots()

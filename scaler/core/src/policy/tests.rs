@@ -186,6 +186,13 @@ fn metrics_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn an_unknown_anchor_is_one_error_and_ends_the_text() {
+    let errors = load("kind: *nowhere\n---\nkind: *elsewhere\n", "file").unwrap_err();
+    let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["file:1: unknown anchor at line 1 column 7"]);
+}
+
+#[test]
 fn no_metrics_and_no_documents_are_errors() {
     assert_eq!(
         errors(""),

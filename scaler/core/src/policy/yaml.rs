@@ -5,7 +5,7 @@
 //! and failing on purpose where the problem is.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::{fmt, iter};
 
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess,
@@ -39,16 +39,19 @@ pub(super) struct SyntaxError {
     pub(super) message: String,
 }
 
-/// The documents of `text` in order. After broken YAML there is no next document.
+/// The documents of `text` in order. After broken YAML there is no next document: the parser would
+/// repeat its error for ever, or, after an unknown anchor, go on amid the broken one and panic.
 pub(super) fn documents(text: &str) -> impl Iterator<Item = Result<Node, SyntaxError>> {
-    let mut last = None;
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| Node::deserialize(document).map_err(SyntaxError::from))
-        // The parser repeats for ever the error at which it gave up.
-        .take_while(move |document| match document {
-            Ok(_) => true,
-            Err(error) => last.replace(error.clone()).as_ref() != Some(error),
-        })
+    let mut broken = false;
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    iter::from_fn(move || {
+        if broken {
+            return None;
+        }
+        let node = Node::deserialize(documents.next()?).map_err(SyntaxError::from);
+        broken = node.is_err();
+        Some(node)
+    })
 }
 
 /// The line, from 1, of what `path` leads to in document `index`: of the key in a map, of the

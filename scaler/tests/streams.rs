@@ -5,7 +5,7 @@
 mod common;
 
 use common::agent::hello;
-use common::{Cluster, Running, policy};
+use common::{Cluster, Running, eventually, policy};
 use tonic::Code;
 use viperscale_proto::v1 as wire;
 
@@ -27,7 +27,7 @@ async fn hello_comes_first_and_once() {
         vec![report(1_000_000_000)],
         vec![hello("")],
         vec![hello("n1"), hello("n1")],
-        vec![hello("n1"), report(0)],
+        vec![hello("n1"), report(601_000_000_000)],
         vec![hello("n1"), wire::AgentMessage { message: None }],
     ] {
         let (sender, mut inbound) = scaler.open_stream().await;
@@ -46,6 +46,24 @@ async fn hello_comes_first_and_once() {
             Code::InvalidArgument,
             "{messages:?}: {status}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_moment_is_counted_and_ends_nothing() {
+    let cluster = Cluster::start().await;
+    let scaler = Running::start(&cluster, &[]).await;
+    let (sender, _inbound) = scaler.open_stream().await;
+    for message in [hello("n1"), report(0), report(1_000_000_000)] {
+        sender.send(message).await.unwrap();
+    }
+    for result in ["too_short", "accepted"] {
+        let line = format!("viperscale_reports_total{{result=\"{result}\"}} 1");
+        eventually(&line, || async {
+            let metrics = scaler.get("/metrics").await.text().await.unwrap();
+            metrics.lines().any(|found| found == line).then_some(())
+        })
+        .await;
     }
 }
 

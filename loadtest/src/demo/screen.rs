@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
 
 use super::decisions::Decisions;
 
@@ -109,7 +109,7 @@ fn line(view: &View) -> String {
 
 fn table(view: &View) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
         table.set_width(DEFAULT_WIDTH);
@@ -133,20 +133,25 @@ fn table(view: &View) -> Table {
             .last_change
             .get(name)
             .or(decision.map(|decision| &decision.message));
+        // The rest of the sentence is in the summary.
+        let why = why.map_or("", |why| why.split(" (").next().unwrap_or(why));
         let mut ready = Cell::new(format!("{}/{}", replicas.ready, replicas.desired));
         if replicas.ready < replicas.desired {
             ready = ready.fg(Color::Yellow);
         } else if replicas.desired > 1 {
             ready = ready.fg(Color::Green);
         }
-        table.add_row([
+        // One line each: a table taller than the terminal cannot be redrawn in place.
+        let mut row = Row::from([
             Cell::new(name),
             ready,
             Cell::new(value("runqLatency")),
             Cell::new(value("userPageFaults")),
             Cell::new(value("sentBytes")),
-            Cell::new(why.map_or("", String::as_str)),
+            Cell::new(why),
         ]);
+        row.max_height(1);
+        table.add_row(row);
     }
     table
 }

@@ -26,7 +26,6 @@ fn assert_unbiased(estimate: u64, truth: u64, rate: f64) {
         off.abs() < 5.0,
         "rate {rate}: estimate {estimate}, truth {truth}: {off:.1} deviations"
     );
-    assert_ne!(estimate, truth, "nothing was left out");
 }
 
 #[test]
@@ -39,6 +38,7 @@ fn estimates_are_unbiased_at_any_rate_and_across_changes() {
         .add(&[container.id()], &all_of(&metrics))
         .expect("it can be measured");
     let mut before = totals(&mut kernel, slot, Metric::SentBytes);
+    let mut exact_estimates = 0;
     for rate in [1.0, 0.5, 0.1, 0.01, 1.0] {
         kernel
             .configure(slot, &sampled(&metrics, rate))
@@ -55,6 +55,7 @@ fn estimates_are_unbiased_at_any_rate_and_across_changes() {
             assert_eq!((count, sum), (DATAGRAMS, DATAGRAMS * 100), "1 is exact");
         } else {
             assert_unbiased(count, DATAGRAMS, rate);
+            exact_estimates += u32::from(count == DATAGRAMS);
             assert!(
                 sum.abs_diff(count * 100) < 200,
                 "each datagram has 100 bytes"
@@ -62,4 +63,6 @@ fn estimates_are_unbiased_at_any_rate_and_across_changes() {
         }
         before = after;
     }
+    // One estimate may hit the truth by chance (1 in 250 at rate 0.5); all three cannot.
+    assert!(exact_estimates < 3, "nothing was left out");
 }

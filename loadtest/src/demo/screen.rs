@@ -133,8 +133,7 @@ fn table(view: &View) -> Table {
             .last_change
             .get(name)
             .or(decision.map(|decision| &decision.message));
-        // The rest of the sentence is in the summary.
-        let why = why.map_or("", |why| why.split(" (").next().unwrap_or(why));
+        let why = why.map(|why| outcome_first(why)).unwrap_or_default();
         let mut ready = Cell::new(format!("{}/{}", replicas.ready, replicas.desired));
         if replicas.ready < replicas.desired {
             ready = ready.fg(Color::Yellow);
@@ -154,6 +153,16 @@ fn table(view: &View) -> Table {
         table.add_row(row);
     }
     table
+}
+
+/// The sentence without its details, which the summary has, and with its end first, which a narrow
+/// terminal cuts off.
+fn outcome_first(message: &str) -> String {
+    let sentence = message.split(" (").next().unwrap_or(message);
+    match sentence.rsplit_once(": ") {
+        Some((cause, outcome)) => format!("{outcome}, {cause}"),
+        None => sentence.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use crate::{bench, cluster, demo};
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => {
-            log_by_default("warn");
+            // The watch of replicas outlives the API server by a moment, which is no news.
+            log_by_default("warn,kube_client=off");
             parent_runtime()?.block_on(demo::run(args))
         }
         Command::Cluster(ClusterCommand::Up(args)) => {

@@ -6,6 +6,8 @@ By loadtest: the environment variables below set the course, and every request i
 VIPERSCALE_STAGES      JSON [{"users": 4, "seconds": 20, "spawn_rate": 20}, ...]: users over time; the end of the
                        last stage ends the run. Without it, Locust's own options (-u, -r, -t) apply.
 VIPERSCALE_WAIT_SCALE  factor on the users' wait of 1 to 10 s between tasks (1).
+VIPERSCALE_START_SPREAD  seconds over which users that start together open their first page, so that they do not all
+                       open it at once (0). Each user's moment follows from the seed.
 VIPERSCALE_SEED        each user's choices and waits follow from it and from the user's number (0).
 VIPERSCALE_TIMEOUT     seconds after which a user gives a page up (10).
 VIPERSCALE_EVENTS      "stdout": write one JSON object per line, as soon as it happens. "at" is the wall clock in
@@ -14,7 +16,8 @@ VIPERSCALE_EVENTS      "stdout": write one JSON object per line, as soon as it h
                                                  moment when the first of them starts
     {"type": "request", "at", "route", "status", "ms", "ok", "error"}    at its end; "status" 0: no answer
     {"type": "users", "at", "users"}             once a second
-    {"type": "end", "at", "complete"}            the plan was completed, or the run was stopped before
+    {"type": "end", "at", "complete", "requests", "failures"}    the plan was completed, or the run was stopped
+                                                 before; the counts are those of Locust's own statistics
 """
 
 import itertools
@@ -42,6 +45,7 @@ CURRENCIES = ["EUR", "USD", "JPY", "CAD", "GBP", "TRY"]
 
 STAGES = json.loads(os.environ.get("VIPERSCALE_STAGES", "[]"))
 WAIT_SCALE = float(os.environ.get("VIPERSCALE_WAIT_SCALE", "1"))
+START_SPREAD = float(os.environ.get("VIPERSCALE_START_SPREAD", "0"))
 SEED = os.environ.get("VIPERSCALE_SEED", "0")
 TIMEOUT = float(os.environ.get("VIPERSCALE_TIMEOUT", "10"))
 
@@ -65,25 +69,24 @@ def write_event(kind, **fields):
 
 
 class Stages:
-    """Which stage the run is in, and whether its first user has been announced."""
+    """Which stage the run is in, and which stages' first changes of users have been told."""
 
-    index = -1
-    announced = True
+    index = 0
+    told = set()
 
     @classmethod
     def enter(cls, index):
         if index != cls.index:
+            cls.index = index
             # A stage that only takes users away has no first user: its start is now.
-            fewer = index > 0 and STAGES[index]["users"] <= STAGES[index - 1]["users"]
-            cls.index, cls.announced = index, False
-            if fewer:
-                cls.announce()
+            if STAGES[index]["users"] <= STAGES[index - 1]["users"]:
+                cls.tell(index)
 
     @classmethod
-    def announce(cls):
-        if not cls.announced:
-            cls.announced = True
-            write_event("stage", index=cls.index, users=STAGES[cls.index]["users"])
+    def tell(cls, index):
+        if STAGES and index not in cls.told:
+            cls.told.add(index)
+            write_event("stage", index=index, users=STAGES[index]["users"])
 
 
 if STAGES:
@@ -118,9 +121,12 @@ class Shopper(FastHttpUser):
     numbers = itertools.count()
 
     def on_start(self):
-        Stages.announce()
+        stage = Stages.index
         # Each user draws from its own source: the order in which answers arrive changes nobody's choices.
         self.random = random.Random(f"{SEED}-{next(self.numbers)}")
+        if START_SPREAD:
+            gevent.sleep(self.random.uniform(0, START_SPREAD))
+        Stages.tell(stage)
         self.index()
 
     def wait_time(self):
@@ -207,6 +213,7 @@ def on_test_start(environment, **_):
 
 
 @events.quitting.add_listener
-def on_quitting(**_):
-    write_event("end", complete=Run.complete)
+def on_quitting(environment, **_):
+    total = environment.stats.total
+    write_event("end", complete=Run.complete, requests=total.num_requests, failures=total.num_failures)
     sys.stderr.flush()

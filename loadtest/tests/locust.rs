@@ -66,6 +66,8 @@ fn plan(frontend: SocketAddr, stages: &[(u32, u32)]) -> LoadPlan {
         seed: 7,
         wait_scale: 0.05,
         page_timeout: Duration::from_secs(10),
+        start_spread: Duration::from_millis(500),
+        csv: true,
     }
 }
 
@@ -98,6 +100,12 @@ async fn a_plan_is_driven_to_its_end_and_its_step_is_told() {
 
     assert!(totals.complete, "{totals:?}");
     assert_eq!((totals.failures, totals.skipped), (0, 0), "{totals:?}");
+    let own = totals.own_statistics.expect("told at the end");
+    assert_eq!(
+        (own.requests, own.failures),
+        (totals.requests, 0),
+        "{totals:?}"
+    );
     for route in [
         "GET /",
         "GET /product/{id}",
@@ -149,6 +157,8 @@ async fn a_plan_is_driven_to_its_end_and_its_step_is_told() {
         .map(|line| Event::parse(line).unwrap())
         .collect();
     assert_eq!(recorded, events);
+    let history = std::fs::read_to_string(out.path().join("locust_stats_history.csv")).unwrap();
+    assert!(history.contains("GET,/cart"), "{history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,10 @@ pub enum Event {
         at: SystemTime,
         /// The plan was driven to its end; otherwise the run was stopped before.
         complete: bool,
+        /// Requests in Locust's own statistics.
+        requests: u64,
+        /// Those of them that failed.
+        failures: u64,
     },
 }
 
@@ -76,6 +80,8 @@ enum Line {
     End {
         at: f64,
         complete: bool,
+        requests: u64,
+        failures: u64,
     },
 }
 
@@ -95,9 +101,16 @@ impl Event {
                 at: time(at)?,
                 users,
             },
-            Line::End { at, complete } => Self::End {
+            Line::End {
+                at,
+                complete,
+                requests,
+                failures,
+            } => Self::End {
                 at: time(at)?,
                 complete,
+                requests,
+                failures,
             },
             Line::Request {
                 at,
@@ -147,6 +160,9 @@ pub struct Totals {
     pub routes: BTreeMap<String, RouteTotals>,
     /// The plan was driven to its end.
     pub complete: bool,
+    /// Requests and failures as Locust's own statistics have them, told at its end: equal to ours, unless events were
+    /// lost or a request was counted twice.
+    pub own_statistics: Option<RouteTotals>,
     /// Requests that [`Run::next_event`](super::Run::next_event) did not hand over because its reader was too slow.
     /// They are counted above and stand in the file of events.
     pub skipped: u64,
@@ -173,7 +189,18 @@ impl Totals {
                 self.requests += 1;
                 self.failures += failed;
             }
-            Event::End { complete, .. } => self.complete = *complete,
+            Event::End {
+                complete,
+                requests,
+                failures,
+                ..
+            } => {
+                self.complete = *complete;
+                self.own_statistics = Some(RouteTotals {
+                    requests: *requests,
+                    failures: *failures,
+                });
+            }
             Event::Stage { .. } | Event::Users { .. } => {}
         }
     }

@@ -31,7 +31,14 @@ pub struct LoadPlan {
     pub wait_scale: f64,
     /// After how long a user gives a page up, which counts as a failure with status 0.
     pub page_timeout: Duration,
+    /// Users that start together open their first page within this time, each at a moment of its own.
+    pub start_spread: Duration,
+    /// Have Locust also write its own statistics, second by second.
+    pub csv: bool,
 }
+
+/// Spawn rate at which all users of a stage are there at once.
+const AT_ONCE: f64 = 10_000.0;
 
 impl LoadPlan {
     /// The demo's load step: `before` seconds of what one pod of each role serves easily (about 5 page requests a
@@ -58,7 +65,47 @@ impl LoadPlan {
             seed: 1,
             wait_scale: 0.2,
             page_timeout: Duration::from_secs(10),
+            start_spread: Duration::ZERO,
+            csv: false,
         }
+    }
+
+    /// Users second by second: `users[i]` are there in second `i`. Those that start in a second open their first
+    /// page within that second.
+    ///
+    /// Equal seconds in a row are one stage; [`LoadPlan::stage_at`] tells which.
+    #[must_use]
+    pub fn by_second(host: impl Into<String>, users: &[u32]) -> Self {
+        let mut stages: Vec<Stage> = Vec::new();
+        for &users in users {
+            match stages.last_mut() {
+                Some(stage) if stage.users == users => stage.seconds += 1,
+                _ => stages.push(Stage {
+                    users,
+                    seconds: 1,
+                    spawn_rate: AT_ONCE,
+                }),
+            }
+        }
+        Self {
+            host: host.into(),
+            stages,
+            seed: 1,
+            wait_scale: 1.0,
+            page_timeout: Duration::from_secs(10),
+            start_spread: Duration::from_secs(1),
+            csv: true,
+        }
+    }
+
+    /// Index of the stage that second `second` of the plan belongs to; none after the end.
+    #[must_use]
+    pub fn stage_at(&self, second: u32) -> Option<usize> {
+        let mut end = 0;
+        self.stages.iter().position(|stage| {
+            end += stage.seconds;
+            second < end
+        })
     }
 
     /// Length of the whole plan.
@@ -108,7 +155,7 @@ impl LoadPlan {
     }
 
     /// The plan as the locustfile reads it.
-    pub(super) fn environment(&self) -> [(&'static str, String); 5] {
+    pub(super) fn environment(&self) -> [(&'static str, String); 6] {
         let stages = serde_json::to_string(&self.stages).expect("numbers always serialise");
         [
             ("VIPERSCALE_STAGES", stages),
@@ -117,6 +164,10 @@ impl LoadPlan {
             (
                 "VIPERSCALE_TIMEOUT",
                 self.page_timeout.as_secs_f64().to_string(),
+            ),
+            (
+                "VIPERSCALE_START_SPREAD",
+                self.start_spread.as_secs_f64().to_string(),
             ),
             ("VIPERSCALE_EVENTS", "stdout".into()),
         ]
@@ -132,6 +183,20 @@ mod tests {
         let plan = LoadPlan::step("http://127.0.0.1:80", 20, 60);
         plan.check().unwrap();
         assert_eq!(plan.duration(), Duration::from_secs(80));
+    }
+
+    #[test]
+    fn equal_seconds_are_one_stage() {
+        let plan = LoadPlan::by_second("http://127.0.0.1:80", &[4, 4, 4, 30, 30, 4]);
+        plan.check().unwrap();
+        let stages: Vec<_> = plan.stages.iter().map(|s| (s.users, s.seconds)).collect();
+        assert_eq!(stages, [(4, 3), (30, 2), (4, 1)]);
+        assert_eq!(plan.duration(), Duration::from_secs(6));
+        let at: Vec<_> = (0..7).map(|second| plan.stage_at(second)).collect();
+        assert_eq!(
+            at,
+            [Some(0), Some(0), Some(0), Some(1), Some(1), Some(2), None]
+        );
     }
 
     #[test]

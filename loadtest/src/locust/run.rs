@@ -39,7 +39,8 @@ impl Locust {
     /// Starts to drive `plan`.
     ///
     /// Writes into `out_dir`, which must exist: `locustfile.py`, `locust.log`, and `locust-events.jsonl` with every
-    /// event as it came, whole up to the last moment even if this process is killed.
+    /// event as it came, whole up to the last moment even if this process is killed; with [`LoadPlan::csv`] also
+    /// Locust's own statistics, `locust_stats.csv`, `locust_stats_history.csv` and `locust_failures.csv`.
     ///
     /// Call from a thread that lives as long as the run: the kernel kills Locust when that thread ends.
     ///
@@ -68,6 +69,12 @@ impl Locust {
             ])
             .args(["--host", &plan.host, "--locustfile"])
             .arg(&locustfile)
+            .args(
+                plan.csv
+                    .then_some(["--csv", "locust", "--csv-full-history"])
+                    .into_iter()
+                    .flatten(),
+            )
             .envs(plan.environment())
             .stdout(Stdio::piped())
             .stderr(log_file);
@@ -246,7 +253,9 @@ mod tests {
     fn without_a_reader_the_counts_go_on() {
         let (listener, receiver) = listener();
         drop(receiver);
-        listener.pass_on(event(r#"{"type":"end","at":2,"complete":true}"#));
+        listener.pass_on(event(
+            r#"{"type":"end","at":2,"complete":true,"requests":0,"failures":0}"#,
+        ));
         assert!(lock(&listener.totals).complete);
     }
 }

@@ -1,10 +1,11 @@
 //! The harness that users run: a local cluster, the demo shop under Locust, benchmarks.
 //!
 //! ```text
-//! local    control plane + node + pods as child processes       (any kubeconfig does as well)
-//! locust   real load, one virtual user at a time
-//! demo     load step ─▶ replica changes ─▶ timeline ─▶ summary
-//! bench    what the probes cost
+//! local       control plane + node + pods as child processes    (any kubeconfig does as well)
+//! locust      real load, one virtual user at a time
+//! viperscale  scaler and agent as a user runs them
+//! demo        load step ─▶ replica changes ─▶ timeline ─▶ summary
+//! bench       what the probes cost
 //! ```
 //!
 //! It starts the real `scaler` and `probe-agent` and knows them only by their command lines and
@@ -17,6 +18,7 @@ pub mod local;
 pub mod locust;
 pub mod shop;
 pub mod shop_manifests;
+pub mod viperscale;
 
 mod cluster;
 mod json_file;

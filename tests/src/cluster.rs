@@ -7,8 +7,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Event, Namespace, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
-use loadtest::demo::system::{agent_process, free_addresses, scaler_process};
 use loadtest::local::{LocalCluster, Process, Processes, client, node_process};
+use loadtest::viperscale::{agent_process, free_addresses, scaler_process};
 use tempfile::TempDir;
 
 use crate::{eventually, programs};
@@ -158,9 +158,9 @@ impl TestCluster {
     ///
     /// # Panics
     /// Before [`TestCluster::autoscale`].
-    pub async fn decisions(&self) -> loadtest::demo::Decisions {
+    pub async fn decisions(&self) -> loadtest::viperscale::Decisions {
         let admin = self.admin.expect("the scaler has been started");
-        let reader = loadtest::demo::DecisionReader::new(admin).unwrap();
+        let reader = loadtest::viperscale::DecisionReader::new(admin).unwrap();
         reader.newest().await.unwrap_or_default()
     }
 

@@ -8,8 +8,7 @@
 
 pub mod system;
 
-mod decisions;
-mod policies;
+pub(crate) mod policies;
 mod replicas;
 mod report;
 mod run;
@@ -22,7 +21,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-pub use decisions::{ChangeDecision, Decision, DecisionReader, Decisions, Evidence};
 pub use timeline::{ReplicaChange, Summary, Timeline};
 
 use crate::json_file;

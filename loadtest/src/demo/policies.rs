@@ -14,7 +14,7 @@ struct Policies;
 ///
 /// # Errors
 /// When they cannot be written.
-pub(super) fn unpack(dir: &Path) -> Result<PathBuf> {
+pub(crate) fn unpack(dir: &Path) -> Result<PathBuf> {
     let folder = dir.join("policies");
     let what = || format!("cannot write the demo's policies to {}", folder.display());
     fs::create_dir_all(&folder).with_context(what)?;
@@ -29,7 +29,7 @@ pub(super) fn unpack(dir: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// What the scaler finds wrong with them.
-pub(super) async fn check(scaler: &Path, folder: &Path) -> Result<()> {
+pub(crate) async fn check(scaler: &Path, folder: &Path) -> Result<()> {
     let output = tokio::process::Command::new(scaler)
         .arg("check")
         .arg(folder)

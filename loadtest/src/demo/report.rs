@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::DemoArgs;
-use super::decisions::ChangeDecision;
 use super::timeline::{Summary, Timeline};
 use crate::json_file;
+use crate::viperscale::ChangeDecision;
 
 /// What `--json` writes.
 #[derive(Debug, Serialize)]
@@ -184,7 +184,7 @@ mod tests {
     fn growth_without_a_measured_decision_does_not_count() {
         let timeline = timeline();
         assert!(!grew_on_measurements(&record(&timeline)));
-        let evidence = |value| super::super::Evidence {
+        let evidence = |value| crate::viperscale::Evidence {
             metric: "runqLatency".to_owned(),
             value_text: "-".to_owned(),
             value,

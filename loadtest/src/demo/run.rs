@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use tokio::time::MissedTickBehavior;
 
-use super::decisions::{ChangeDecision, DecisionReader};
 use super::replicas::{Announcement, announce};
 use super::screen::{Screen, View};
 use super::system::{Endpoints, System};
 use super::timeline::{LoadSecond, Timeline};
 use crate::locust::{Event, LoadPlan, Locust, Request};
 use crate::shop;
+use crate::viperscale::{ChangeDecision, DecisionReader};
 
 /// How often the table is redrawn.
 const REFRESH: Duration = Duration::from_millis(500);

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
 
-use super::decisions::Decisions;
+use crate::viperscale::Decisions;
 
 /// Width assumed where the terminal does not tell.
 const DEFAULT_WIDTH: u16 = 120;
@@ -167,8 +167,8 @@ fn outcome_first(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decisions::{Decision, Evidence};
     use super::*;
+    use crate::viperscale::{Decision, Evidence};
 
     fn view() -> View {
         let evidence = Evidence {

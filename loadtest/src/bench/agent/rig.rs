@@ -12,10 +12,9 @@ use serde_json::Value;
 
 use super::manifests::{self, ROLE};
 use super::metrics::AgentMetrics;
-use crate::demo::DecisionReader;
-use crate::demo::system::{agent_process, free_addresses, scaler_process};
 use crate::local::{LocalCluster, Process, Processes, Programs, RunDir};
 use crate::shop;
+use crate::viperscale::{Decision, DecisionReader, agent_process, free_addresses, scaler_process};
 
 /// How long it may take until the agent measures every container and the scaler decides on it.
 const REPORTS_DEADLINE: Duration = Duration::from_secs(30);
@@ -92,7 +91,7 @@ impl Rig {
             let measured = target.agent.containers().await.unwrap_or(0);
             let informed = target.decisions.newest().await.is_ok_and(|newest| {
                 let decision = newest.get(ROLE.name());
-                decision.is_some_and(crate::demo::Decision::is_informed)
+                decision.is_some_and(Decision::is_informed)
             });
             if measured == u64::from(containers) && informed {
                 return Ok(());

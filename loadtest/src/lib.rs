@@ -22,6 +22,7 @@ pub mod viperscale;
 
 mod cluster;
 mod json_file;
+mod replicas;
 mod run;
 
 pub use run::{run, sentence};

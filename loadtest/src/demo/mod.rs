@@ -9,7 +9,6 @@
 pub mod system;
 
 pub(crate) mod policies;
-mod replicas;
 mod report;
 mod run;
 mod screen;

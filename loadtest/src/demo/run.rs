@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use tokio::time::MissedTickBehavior;
 
-use super::replicas::{Announcement, announce};
 use super::screen::{Screen, View};
 use super::system::{Endpoints, System};
 use super::timeline::{LoadSecond, Timeline};
 use crate::locust::{Event, LoadPlan, Locust, Request};
+use crate::replicas::{Announcement, announce};
 use crate::shop;
 use crate::viperscale::{ChangeDecision, DecisionReader};
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
 
+use crate::replicas::Replicas;
 use crate::viperscale::Decisions;
 
 /// Width assumed where the terminal does not tell.
@@ -31,15 +32,6 @@ pub(super) struct View {
     pub decisions: Decisions,
     /// The newest sentence with which each deployment was changed.
     pub last_change: BTreeMap<String, String>,
-}
-
-/// Replica counts of one deployment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Replicas {
-    /// `status.readyReplicas`.
-    pub ready: u32,
-    /// `spec.replicas`.
-    pub desired: u32,
 }
 
 /// Where views are drawn.

@@ -9,15 +9,22 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
-use super::screen::Replicas;
-
 /// Announcements that may wait to be looked at; when full, the watch waits, and the API server
 /// keeps the rest.
 const QUEUE: usize = 256;
 
+/// Replica counts of one deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Replicas {
+    /// `status.readyReplicas`.
+    pub ready: u32,
+    /// `spec.replicas`.
+    pub desired: u32,
+}
+
 /// A deployment's replica counts at a moment.
 #[derive(Debug)]
-pub(super) struct Announcement {
+pub(crate) struct Announcement {
     /// When it arrived.
     pub at: SystemTime,
     /// The deployment.
@@ -30,7 +37,7 @@ pub(super) struct Announcement {
 ///
 /// The watch ends when the receiver is dropped; it survives an API server that goes away for a
 /// while.
-pub(super) fn announce(client: Client, namespace: &str) -> mpsc::Receiver<Result<Announcement>> {
+pub(crate) fn announce(client: Client, namespace: &str) -> mpsc::Receiver<Result<Announcement>> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let api: Api<Deployment> = Api::namespaced(client, namespace);
     tokio::spawn(async move {

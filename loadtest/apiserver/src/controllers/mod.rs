@@ -3,6 +3,7 @@
 //! ```text
 //! Deployment ─▶ ReplicaSet ─▶ Pod ─▶ binding ─▶ (the node starts it) ─▶ Ready
 //!                                                      Service + Pod ─▶ EndpointSlice, Endpoints
+//! HorizontalPodAutoscaler + PodMetrics ─▶ scale of the Deployment
 //! deleted owner ─▶ garbage collector ─▶ deleted dependents       deleted Namespace ─▶ its content
 //! ```
 //!
@@ -15,6 +16,7 @@ mod deployment;
 mod endpoints;
 mod events;
 mod garbage;
+mod horizontal;
 mod namespace;
 mod pods;
 mod quantity;
@@ -103,6 +105,7 @@ pub(crate) async fn run(client: Client, stop: CancellationToken) {
         endpoints::run(Arc::clone(&context), stop.clone()),
         scheduler::run(Arc::clone(&context), stop.clone()),
         namespace::run(Arc::clone(&context), stop.clone()),
+        horizontal::run(Arc::clone(&context), stop.clone()),
         garbage::run(context, stop),
     );
 }

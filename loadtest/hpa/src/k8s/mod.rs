@@ -1,8 +1,9 @@
-//! The edge to Kubernetes' own types: autoscaling/v2 and pods in, status out.
+//! The edge to Kubernetes' own types: autoscaling/v2, pods and their metrics in, status out.
 //!
 //! Moments are milliseconds since the Unix epoch here.
 
 mod pod;
+mod pod_metrics;
 mod status;
 
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::behavior::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectP
 use crate::quantity::{Quantity, QuantityError};
 use crate::spec::{Hpa, MetricId, MetricSource, MetricSpec, ObjectRef, Target, TargetKind};
 use crate::time::Moment;
+
+pub use pod_metrics::{ContainerMetrics, PodMetrics, PodMetricsList};
 
 /// An object the autoscaler cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -45,6 +45,11 @@ impl Housekeeping {
         self.next <= now
     }
 
+    /// When the next look is due.
+    pub fn next(&self) -> Moment {
+        self.next
+    }
+
     /// The schedule after a look; `changed` says whether it found anything new.
     #[must_use]
     pub fn after(self, now: Moment, changed: bool, random: f64) -> Self {

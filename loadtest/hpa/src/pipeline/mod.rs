@@ -11,7 +11,9 @@
 //! A driver calls [`Cadvisor::observe`] often (each second, say) with fresh readings,
 //! [`MetricsServer::poll`] each [`MetricsServer::PERIOD`] with [`Cadvisor::latest`], and the
 //! autoscaler each [`Settings::SYNC_PERIOD`](crate::Settings::SYNC_PERIOD) with
-//! [`MetricsServer::pod_metrics`]. The three are not in phase.
+//! [`MetricsServer::pod_metrics`]. The three are not in phase. A driver for which readings cost
+//! something keeps a [`Housekeeping`] for each container, reads only those that are due, and serves
+//! [`MetricsServer::usage`], which is not rounded.
 
 mod cadvisor;
 mod server;
@@ -21,7 +23,7 @@ use std::time::Duration;
 use crate::time::Moment;
 
 pub use cadvisor::{Cadvisor, Housekeeping};
-pub use server::MetricsServer;
+pub use server::{ContainerUsage, MetricsServer, PodUsage};
 
 /// A container, and what it has used since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]

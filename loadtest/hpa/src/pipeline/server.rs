@@ -21,6 +21,32 @@ struct Points {
     last: Sample,
 }
 
+/// What a pod's containers used, each between its last two distinct samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodUsage {
+    /// The pod's name.
+    pub pod: String,
+    /// Every container, by name.
+    pub containers: Vec<ContainerUsage>,
+    /// End of the window of the container that was sampled first.
+    pub timestamp: Moment,
+    /// Length of that window.
+    pub window: Duration,
+}
+
+/// What a container used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerUsage {
+    /// The container's name.
+    pub container: String,
+    /// CPU time used between the two samples.
+    pub cpu: Duration,
+    /// Time between the two samples; not zero.
+    pub window: Duration,
+    /// Working set at the later sample, in bytes.
+    pub memory_bytes: u64,
+}
+
 impl MetricsServer {
     /// How often it polls.
     pub const PERIOD: Duration = Duration::from_secs(15);
@@ -63,23 +89,23 @@ impl MetricsServer {
 
     /// What `metrics.k8s.io` serves: each pod of which every container has two samples, with the
     /// window and time of the container that was sampled first.
-    pub fn pod_metrics(&self) -> Vec<RawPodMetrics> {
-        let mut pods: BTreeMap<&str, Option<RawPodMetrics>> = BTreeMap::new();
+    pub fn usage(&self) -> Vec<PodUsage> {
+        let mut pods: BTreeMap<&str, Option<PodUsage>> = BTreeMap::new();
         for ((pod, container), points) in &self.containers {
             let usage = points.usage(container);
             let so_far = pods.remove(pod.as_str());
             let merged = match (so_far, usage) {
-                (None, Some((usage, timestamp, window))) => Some(RawPodMetrics {
-                    name: pod.clone(),
+                (None, Some(usage)) => Some(PodUsage {
+                    pod: pod.clone(),
+                    timestamp: points.last.at,
+                    window: usage.window,
                     containers: vec![usage],
-                    timestamp,
-                    window,
                 }),
-                (Some(Some(mut merged)), Some((usage, timestamp, window))) => {
-                    merged.containers.push(usage);
-                    if timestamp < merged.timestamp {
-                        (merged.timestamp, merged.window) = (timestamp, window);
+                (Some(Some(mut merged)), Some(usage)) => {
+                    if points.last.at < merged.timestamp {
+                        (merged.timestamp, merged.window) = (points.last.at, usage.window);
                     }
+                    merged.containers.push(usage);
                     Some(merged)
                 }
                 _ => None,
@@ -88,20 +114,47 @@ impl MetricsServer {
         }
         pods.into_values().flatten().collect()
     }
+
+    /// [`Self::usage`] as the autoscaler's metrics client reads it.
+    pub fn pod_metrics(&self) -> Vec<RawPodMetrics> {
+        let raw = |pod: PodUsage| RawPodMetrics {
+            name: pod.pod,
+            containers: pod.containers.into_iter().map(Into::into).collect(),
+            timestamp: pod.timestamp,
+            window: pod.window,
+        };
+        self.usage().into_iter().map(raw).collect()
+    }
 }
 
 impl Points {
     /// Usage between the two samples; `None` with one only, or when the counter went back.
-    fn usage(&self, container: &str) -> Option<(RawContainerMetrics, Moment, Duration)> {
+    fn usage(&self, container: &str) -> Option<ContainerUsage> {
         let (since, cpu_before) = self.previous?;
         let window = self.last.at.since(since);
         let cpu = self.last.reading.cpu.checked_sub(cpu_before)?;
-        if window.is_zero() {
-            return None;
-        }
-        // Quantities are read in thousandths, rounded up.
-        let milli_cores = (cpu.as_nanos() * 1000).div_ceil(window.as_nanos());
-        let bytes = i64::try_from(self.last.reading.memory_bytes).unwrap_or(i64::MAX);
+        (!window.is_zero()).then(|| ContainerUsage {
+            container: container.to_owned(),
+            cpu,
+            window,
+            memory_bytes: self.last.reading.memory_bytes,
+        })
+    }
+}
+
+impl ContainerUsage {
+    /// The average in billionths of a core, rounded down.
+    pub fn nano_cores(&self) -> u64 {
+        let window = self.window.as_nanos().max(1);
+        u64::try_from(self.cpu.as_nanos() * 1_000_000_000 / window).unwrap_or(u64::MAX)
+    }
+}
+
+impl From<ContainerUsage> for RawContainerMetrics {
+    /// Quantities are read in thousandths, rounded up.
+    fn from(usage: ContainerUsage) -> Self {
+        let milli_cores = usage.nano_cores().div_ceil(1_000_000);
+        let bytes = i64::try_from(usage.memory_bytes).unwrap_or(i64::MAX);
         let usage_milli = BTreeMap::from([
             (
                 "cpu".to_owned(),
@@ -109,11 +162,10 @@ impl Points {
             ),
             ("memory".to_owned(), bytes.saturating_mul(1000)),
         ]);
-        let usage = RawContainerMetrics {
-            name: container.to_owned(),
+        Self {
+            name: usage.container,
             usage_milli,
-        };
-        Some((usage, self.last.at, window))
+        }
     }
 }
 

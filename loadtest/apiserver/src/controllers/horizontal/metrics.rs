@@ -67,25 +67,16 @@ async fn pod_metrics(
     Vec::try_from(&list).map_err(|error| unable(error.to_string()))
 }
 
-/// The server's words where it has any, else client-go's for the status code: what answers for an
-/// API that is not there is not an API.
+/// The server's words about its objects; about an API that is not there, client-go's.
 fn reason(error: &kube::Error, resource: &str) -> String {
     match error {
-        kube::Error::Api(status) if status.status.is_none() || status.reason == UNPARSED => {
-            match status.code {
-                404 => not_found(resource),
-                503 => {
-                    format!("the server is currently unable to handle the request (get {resource})")
-                }
-                _ => text_of(error),
-            }
+        kube::Error::Api(status) if status.code == 404 => not_found(resource),
+        kube::Error::Api(status) if status.code == 503 => {
+            format!("the server is currently unable to handle the request (get {resource})")
         }
         _ => text_of(error),
     }
 }
-
-/// The reason that kube gives to answers that are no `Status`.
-const UNPARSED: &str = "Failed to parse error data";
 
 fn not_found(resource: &str) -> String {
     format!("the server could not find the requested resource (get {resource})")

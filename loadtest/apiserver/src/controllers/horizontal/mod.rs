@@ -29,6 +29,8 @@ mod queue;
 mod recorder;
 mod rivals;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use demo_shop::Role;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{GroupVersionKind, TypeMeta};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
+use serde_json::Value;
 
 pub use crate::shop_manifests::NAMESPACE;
 use crate::shop_manifests::{ShopParameters, objects};
@@ -29,39 +30,66 @@ const POLL: Duration = Duration::from_millis(100);
 /// # Errors
 /// Names the object that the API server refuses.
 pub async fn deploy(client: &Client, program: &Path) -> Result<String> {
-    for object in objects(&ShopParameters::new(program)) {
+    deploy_objects(client, objects(&ShopParameters::new(program))).await
+}
+
+/// Creates the shop that consists of `objects`, and returns the address of its frontend.
+///
+/// # Errors
+/// Names the object that the API server refuses.
+pub async fn deploy_objects(client: &Client, objects: Vec<Value>) -> Result<String> {
+    for object in objects {
         let object: DynamicObject =
             serde_json::from_value(object).context("a built-in object has no kind")?;
         apply(client, &object).await?;
     }
-    let services: Api<Service> = Api::namespaced(client.clone(), NAMESPACE);
+    frontend(client, NAMESPACE).await
+}
+
+/// The address of the frontend's Service in `namespace`.
+///
+/// # Errors
+/// When there is no such Service, or it has no address.
+pub async fn frontend(client: &Client, namespace: &str) -> Result<String> {
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     let frontend = Role::Frontend;
     let service = services
         .get(frontend.name())
         .await
-        .context("the shop has no frontend")?;
-    let address = service
-        .spec
-        .and_then(|spec| spec.cluster_ip)
+        .with_context(|| format!("namespace {namespace} has no frontend"))?;
+    let spec = service.spec.unwrap_or_default();
+    let address = spec
+        .cluster_ip
         .context("the API server gave the frontend's Service no address")?;
-    Ok(format!("http://{address}:{}", frontend.service_port()))
+    let port = spec.ports.unwrap_or_default();
+    let port = port.first().map_or(80, |port| port.port);
+    Ok(format!("http://{address}:{port}"))
 }
 
 /// Waits until every Deployment of the shop has all its pods ready; `check` may end the wait.
 ///
 /// # Errors
 /// What `check` says, or which Deployments are not ready by the deadline.
-pub async fn wait_until_ready(
+pub async fn wait_until_ready(client: &Client, check: impl FnMut() -> Result<()>) -> Result<()> {
+    wait_until_ready_in(client, NAMESPACE, check).await
+}
+
+/// As [`wait_until_ready`], of all Deployments of `namespace`.
+///
+/// # Errors
+/// As there.
+pub async fn wait_until_ready_in(
     client: &Client,
+    namespace: &str,
     mut check: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let deadline = tokio::time::Instant::now() + READY_DEADLINE;
     loop {
         check()?;
         let list = deployments.list(&ListParams::default()).await;
         let unready: Vec<String> = list
-            .context("cannot list the shop's deployments")?
+            .with_context(|| format!("cannot list the deployments of namespace {namespace}"))?
             .into_iter()
             .filter(|deployment| !is_ready(deployment))
             .filter_map(|deployment| deployment.metadata.name)
@@ -71,7 +99,7 @@ pub async fn wait_until_ready(
         }
         ensure!(
             tokio::time::Instant::now() < deadline,
-            "not ready within {} s: {}; `kubectl -n {NAMESPACE} describe pods` tells why",
+            "not ready within {} s: {}; `kubectl -n {namespace} describe pods` tells why",
             READY_DEADLINE.as_secs(),
             unready.join(", ")
         );
@@ -110,10 +138,8 @@ pub(crate) async fn apply(client: &Client, object: &DynamicObject) -> Result<()>
 
 fn is_ready(deployment: &Deployment) -> bool {
     let desired = deployment.spec.replicas.unwrap_or(1);
-    let ready = deployment
-        .status
-        .as_ref()
-        .and_then(|status| status.ready_replicas)
-        .unwrap_or(0);
-    ready >= desired
+    let status = deployment.status.as_ref();
+    let count = |count: fn(&DeploymentStatus) -> Option<i32>| status.and_then(count).unwrap_or(0);
+    // More than desired are about to go.
+    count(|status| status.ready_replicas) >= desired && count(|status| status.replicas) == desired
 }

@@ -43,10 +43,25 @@ pub struct NodeConfig {
     pub shutdown_grace: Duration,
     /// Whether a graceful shutdown deletes the Node and Lease objects.
     pub deregister: bool,
+    /// How long a shutdown tries to delete objects of a cluster that does not answer.
+    pub deregister_time: Duration,
+    /// Whether the cluster's `metrics.k8s.io` is served by this node.
+    pub metrics_api: MetricsApi,
+}
+
+/// What a node does about `metrics.k8s.io`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MetricsApi {
+    /// Serves it for its own pods, unless something else in the cluster serves it already.
+    #[default]
+    Register,
+    /// Measures and serves nothing.
+    Off,
 }
 
 impl NodeConfig {
-    /// A node with defaults: 110 pods in 127.10.0.0/16, 10 MiB of log, 4096 connections, 5 s to end.
+    /// A node with defaults: 110 pods in 127.10.0.0/16, 10 MiB of log, 4096 connections, 5 s to end,
+    /// metrics served.
     pub fn new(name: impl Into<String>, kube: kube::Config, run_dir: impl Into<PathBuf>) -> Self {
         Self {
             name: name.into(),
@@ -61,6 +76,8 @@ impl NodeConfig {
             max_connections: 4_096,
             shutdown_grace: Duration::from_secs(5),
             deregister: true,
+            deregister_time: Duration::from_secs(3),
+            metrics_api: MetricsApi::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cgroup::CgroupError;
 use crate::lock::LockError;
+use crate::metrics::CertificateError;
 
 /// A failure of the node itself. What goes wrong with one pod is in that pod's status instead.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum NodeError {
         /// The API server's answer.
         source: Box<kube::Error>,
     },
+    /// The metrics server has no certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The run directory or a thread could not be made.
     #[error("cannot {action}: {source}")]
     System {

@@ -29,6 +29,7 @@ mod config;
 mod env;
 mod error;
 mod lock;
+mod metrics;
 mod node;
 mod pod;
 mod probe;
@@ -39,7 +40,8 @@ mod registration;
 
 pub use address::{InvalidCidr, PodCidr};
 pub use cgroup::{CgroupError, Swept};
-pub use config::NodeConfig;
+pub use config::{MetricsApi, NodeConfig};
 pub use error::NodeError;
 pub use lock::LockError;
+pub use metrics::CertificateError;
 pub use node::{run, sweep};

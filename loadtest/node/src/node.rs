@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Allocator;
 use crate::cache::cache;
 use crate::cgroup::{self, Cgroups, Swept};
-use crate::config::{NodeConfig, check_name};
+use crate::config::{MetricsApi, NodeConfig, check_name};
 use crate::error::NodeError;
 use crate::lock::NodeLock;
+use crate::metrics::{Containers, Meter, Metrics, Registration};
 use crate::pod::{Manager, NodeContext};
 use crate::process::Spawner;
 use crate::proxy::ServiceProxy;
@@ -26,8 +27,8 @@ use crate::registration::{Capacity, HEARTBEAT, Registrar, STATUS_EVERY};
 /// First and longest wait between attempts to register.
 const REGISTER_RETRY: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(5);
-/// How long deletion of the node's objects may take; the API server may be gone already.
-const DEREGISTER_TIME: Duration = Duration::from_secs(2);
+/// Wait between attempts to delete the node's objects.
+const DEREGISTER_RETRY: Duration = Duration::from_millis(250);
 /// Where programs are searched when the node itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -98,14 +99,18 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
     let (services, keep_services) = cache::<Service>(Api::all(client.clone()), changed.clone());
     let (slices, keep_slices) = cache::<EndpointSlice>(Api::all(client.clone()), changed.clone());
     let (routed_sender, routed) = watch::channel(BTreeSet::new());
+    let cgroups = Cgroups::open(&config.name)?;
+    let meters = cgroups.meters();
+    let containers = Arc::new(Containers::default());
     let node = Arc::new(NodeContext {
         client: client.clone(),
         node_name: config.name.clone(),
         host_ip: config.address,
         capacity,
         addresses: Allocator::new(config.pod_cidr),
-        cgroups: Cgroups::open(&config.name)?,
+        cgroups,
         spawner: Spawner::start().map_err(system("start the thread that starts processes"))?,
+        containers: containers.clone(),
         services: services.clone(),
         routed,
         inherited: inherited(),
@@ -121,6 +126,17 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
         config.labels.clone(),
         config.taints.clone(),
     );
+    let metrics = match (config.metrics_api, meters) {
+        (MetricsApi::Off, _) => None,
+        (MetricsApi::Register, Ok(files)) => {
+            let meter = Meter::new(&config.name, registrar.labels(), containers, files);
+            Some(Metrics::start(&client, config.address, Arc::new(meter)).await?)
+        }
+        (MetricsApi::Register, Err(error)) => {
+            tracing::warn!(%error, "no metrics are served");
+            None
+        }
+    };
     if !register(&registrar, &config.name, stop).await? {
         return Ok(());
     }
@@ -132,6 +148,7 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
     background.spawn(keep_slices);
     let registrar = Arc::new(registrar);
     background.spawn(heartbeat(registrar.clone()));
+    let registration = metrics.map(|metrics| metrics.run(&mut background));
     // Pods learn at their start where services are, and no service may look empty for a moment.
     // Only here: a store wakes but one of several that wait for it (kube 5.0, `DelayedInit`).
     let filled = async {
@@ -154,14 +171,37 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
 
     proxy_stop.cancel();
     background.shutdown().await;
-    if config.deregister {
-        match timeout(DEREGISTER_TIME, registrar.deregister()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "Node and Lease objects not deleted"),
-            Err(_) => tracing::warn!("Node and Lease objects not deleted: no answer"),
-        }
+    let leave = leave(
+        config.deregister.then_some(&*registrar),
+        registration.as_deref(),
+    );
+    if timeout(config.deregister_time, leave).await.is_err() {
+        tracing::warn!(
+            node = config.name,
+            "objects of this node may be left in the cluster: it does not answer"
+        );
     }
     Ok(())
+}
+
+/// Deletes the node's objects, as often as it takes.
+async fn leave(registrar: Option<&Registrar>, registration: Option<&Registration>) {
+    loop {
+        let left = async {
+            if let Some(registration) = registration {
+                registration.remove().await?;
+            }
+            match registrar {
+                Some(registrar) => registrar.deregister().await,
+                None => Ok(()),
+            }
+        };
+        match left.await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "objects not deleted, trying again"),
+        }
+        sleep(DEREGISTER_RETRY).await;
+    }
 }
 
 /// Registers, waiting for an API server that does not answer yet. False when stopped meanwhile.

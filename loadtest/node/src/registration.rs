@@ -15,9 +15,11 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 /// Where kubelets keep their leases.
-const LEASE_NAMESPACE: &str = "kube-node-lease";
-/// The kubelet's: after this long without renewal the node counts as lost.
+pub(crate) const LEASE_NAMESPACE: &str = "kube-node-lease";
+/// The kubelet's, in seconds: after this long without renewal the node counts as lost.
 const LEASE_SECONDS: i32 = 40;
+/// The same as a duration.
+pub(crate) const LEASE_TIME: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() as u64);
 /// Kubernetes' release whose kubelet this node stands in for; clients compare it with their own.
 const KUBELET_VERSION: &str = "v1.36.0+viperscale";
 
@@ -199,17 +201,22 @@ impl Registrar {
             .unwrap_or(Ok(()))
     }
 
-    fn node(&self) -> Node {
+    /// The labels of the Node: those that every node has, and the configured ones.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([
             ("kubernetes.io/hostname".to_owned(), self.name.clone()),
             ("kubernetes.io/os".to_owned(), "linux".to_owned()),
             ("kubernetes.io/arch".to_owned(), architecture().to_owned()),
         ]);
         labels.extend(self.labels.clone());
+        labels
+    }
+
+    fn node(&self) -> Node {
         Node {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
-                labels: Some(labels),
+                labels: Some(self.labels()),
                 ..ObjectMeta::default()
             },
             spec: Some(NodeSpec {

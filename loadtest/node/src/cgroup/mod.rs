@@ -1,12 +1,14 @@
 //! Cgroups: which hierarchies exist, where pods lie in them, what limits become, and the effects.
 //!
-//! `mounts`, `layout` and `resources` are pure; `tree` and `sweep` act on the kernel's files.
+//! `mounts`, `layout` and `resources` are pure; `tree` and `sweep` act on the kernel's files;
+//! `usage` reads them.
 
 mod layout;
 mod mounts;
 mod resources;
 mod sweep;
 mod tree;
+mod usage;
 
 pub(crate) use layout::{ContainerId, container, pod};
 pub(crate) use resources::{Qos, Resources, milli_cpu_request};
@@ -14,3 +16,4 @@ pub use sweep::Swept;
 pub(crate) use sweep::sweep_tree;
 pub use tree::CgroupError;
 pub(crate) use tree::{Cgroups, Group};
+pub(crate) use usage::{Meters, Usage};

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use super::layout;
 use super::mounts::{self, Hierarchy, Version};
 use super::resources::Resources;
+use super::usage::{Meters, NoMeter};
 
 /// Controllers that a v2 hierarchy passes down to pods.
 const V2_CONTROLLERS: [&str; 5] = ["cpu", "memory", "pids", "io", "cpuset"];
@@ -123,6 +124,14 @@ impl Cgroups {
         apply(hierarchy, &layout::node_root(&self.node_name), &whole_node)?;
         apply(hierarchy, &layout::pods_root(&self.node_name), &whole_node)?;
         apply(hierarchy, &best_effort, &Resources::weight(0))
+    }
+
+    /// Where the usage of cgroups can be read.
+    ///
+    /// # Errors
+    /// When no hierarchy accounts for CPU time, or none for memory.
+    pub(crate) fn meters(&self) -> Result<Meters, NoMeter> {
+        Meters::among(&self.hierarchies)
     }
 
     /// Gives the burstable class the weight of what its pods request together, as the kubelet does.

@@ -20,6 +20,7 @@ use super::orders::Orders;
 use super::worker;
 use crate::address::Allocator;
 use crate::cgroup::{Cgroups, Qos, milli_cpu_request};
+use crate::metrics::Containers;
 use crate::process::Spawner;
 use crate::registration::Capacity;
 
@@ -39,6 +40,8 @@ pub(crate) struct NodeContext {
     pub cgroups: Cgroups,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Who runs here, for whoever measures it.
+    pub containers: Arc<Containers>,
     /// Services, for the variables that name them.
     pub services: Store<Service>,
     /// Addresses to which the service proxy sends new requests.
@@ -161,10 +164,14 @@ impl Manager {
         };
         match self.pods.get(&identity.uid) {
             Some(Slot::Active { orders, .. }) => {
+                self.node.containers.describe(&identity, labels(&pod));
                 orders.send_modify(|orders| orders.pod = Arc::new(pod));
             }
             Some(Slot::Done) => {}
-            None => self.start(identity, pod),
+            None => {
+                self.node.containers.describe(&identity, labels(&pod));
+                self.start(identity, pod);
+            }
         }
     }
 
@@ -219,6 +226,7 @@ impl Manager {
 
     fn worker_ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
         let Ok(uid) = ended else { return };
+        self.node.containers.forget(&uid);
         let gone = match self.pods.get(&uid) {
             Some(Slot::Active { orders, .. }) => orders.borrow().gone,
             _ => true,
@@ -245,6 +253,10 @@ impl Manager {
             tracing::warn!(%error, "weight of the burstable class not set");
         }
     }
+}
+
+fn labels(pod: &Pod) -> BTreeMap<String, String> {
+    pod.metadata.labels.clone().unwrap_or_default()
 }
 
 fn burstable_milli_cpu(pod: &Pod) -> u64 {

@@ -17,4 +17,5 @@ mod view;
 mod worker;
 mod writer;
 
+pub(crate) use identity::PodIdentity;
 pub(crate) use manager::{Manager, NodeContext};

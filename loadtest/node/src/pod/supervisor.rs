@@ -17,6 +17,7 @@ use super::run::Run;
 use super::view::{ContainerView, State};
 use crate::cgroup::{self, CgroupError, ContainerId, Group, Resources};
 use crate::env::{CommandLine, ConfigError};
+use crate::metrics::MeteredContainer;
 use crate::probe::{self, Health, Probes, Target};
 use crate::process::{Launch, LogFile, Output, SpawnError, pipe};
 
@@ -170,6 +171,12 @@ impl Supervisor {
 
     /// Watches a started container until it ends, and removes what it leaves.
     async fn live(&mut self, mut run: Run) -> ContainerStateTerminated {
+        let metered = MeteredContainer {
+            cgroup: run.group.path().to_owned(),
+            started_at: run.started_at,
+        };
+        let containers = &self.node.containers;
+        let counted = containers.count(&self.pod, &self.container.name, metered);
         self.view.container_id = Some(run.id.to_url());
         self.view.state = State::Running {
             started_at: run.started_at,
@@ -226,6 +233,7 @@ impl Supervisor {
                 }
             }
         };
+        drop(counted);
         let end = run.describe_end(status, why);
         self.remove(run.group).await;
         end

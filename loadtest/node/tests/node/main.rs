@@ -6,7 +6,9 @@
 )]
 
 mod cleanup;
+mod front_proxy;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod services;
 mod support;

@@ -194,15 +194,17 @@ impl Role {
 
     /// Work of one request, before any override.
     ///
-    /// Chosen so that under the demo's load step (about 28 page requests a second) one role alone, recommendation,
-    /// needs more than one pod, and the whole shop fits on two cores.
+    /// Chosen so that under the demo's load step (about 70 page requests a second) one role alone, recommendation,
+    /// needs more than one pod, while frontend and currency are busy, and the whole shop fits on two cores. A request
+    /// is short beside the quota of a CPU period (20 ms at a limit of 200m), so that pods at rest are not throttled by
+    /// requests that happen to come together.
     #[must_use]
     pub const fn work(self) -> Work {
         let (cpu_us, fresh_kib, response_bytes) = match self {
-            Self::Frontend => (800, 256, 12_000),
-            Self::Recommendation => (18_000, 1_024, 512),
-            Self::ProductCatalog => (80, 32, 0),
-            Self::Currency => (120, 32, 0),
+            Self::Frontend => (200, 64, 12_000),
+            Self::Recommendation => (6_000, 320, 512),
+            Self::ProductCatalog => (40, 32, 0),
+            Self::Currency => (250, 32, 0),
             Self::Cart => (300, 64, 0),
             Self::RedisCart => (60, 16, 0),
             Self::Checkout => (1_000, 256, 1_024),

@@ -36,10 +36,10 @@ pub struct DemoArgs {
     /// Seconds of load after the step
     #[arg(long, env = "VIPERSCALE_STEP_SECONDS", default_value_t = 45, value_parser = clap::value_parser!(u32).range(10..=3600))]
     pub step_seconds: u32,
-    /// Virtual users before the step [default: about 5 page requests a second]
+    /// Virtual users before the step [default: about 7 page requests a second]
     #[arg(long, env = "VIPERSCALE_BASE_USERS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub base_users: Option<u32>,
-    /// Virtual users after the step [default: about 28 page requests a second]
+    /// Virtual users after the step [default: about 70 page requests a second]
     #[arg(long, env = "VIPERSCALE_STEP_USERS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub step_users: Option<u32>,
     /// Source of the users' choices; the same seed gives the same users

@@ -38,74 +38,31 @@ pub struct LoadPlan {
 }
 
 /// Spawn rate at which all users of a stage are there at once.
-const AT_ONCE: f64 = 10_000.0;
+pub const AT_ONCE: f64 = 10_000.0;
 
 impl LoadPlan {
-    /// The demo's load step: `before` seconds of what one pod of each role serves easily (about 5 page requests a
-    /// second), then `after` seconds of about 28 a second, for which recommendation needs four to five pods.
+    /// The demo's load step: `before` seconds of about 7 page requests a second, at which every pod of the shop is at
+    /// rest, then `after` seconds of about ten times as many, which ask twice of recommendation's one pod what it can
+    /// do.
     ///
-    /// Few users with short waits rather than many with long ones: after the step the load is there within a second,
-    /// and new users do not all open the index page at once.
+    /// Few users with short waits rather than many with long ones: the step is there within a second, also behind the
+    /// index page that every new user opens first.
     #[must_use]
     pub fn step(host: impl Into<String>, before: u32, after: u32) -> Self {
+        let stage = |users, seconds| Stage {
+            users,
+            seconds,
+            spawn_rate: AT_ONCE,
+        };
         Self {
             host: host.into(),
-            stages: vec![
-                Stage {
-                    users: 4,
-                    seconds: before,
-                    spawn_rate: 10.0,
-                },
-                Stage {
-                    users: 26,
-                    seconds: after,
-                    spawn_rate: 20.0,
-                },
-            ],
+            stages: vec![stage(4, before), stage(40, after)],
             seed: 1,
-            wait_scale: 0.2,
-            page_timeout: Duration::from_secs(10),
-            start_spread: Duration::ZERO,
-            csv: false,
-        }
-    }
-
-    /// Users second by second: `users[i]` are there in second `i`. Those that start in a second open their first
-    /// page within that second.
-    ///
-    /// Equal seconds in a row are one stage; [`LoadPlan::stage_at`] tells which.
-    #[must_use]
-    pub fn by_second(host: impl Into<String>, users: &[u32]) -> Self {
-        let mut stages: Vec<Stage> = Vec::new();
-        for &users in users {
-            match stages.last_mut() {
-                Some(stage) if stage.users == users => stage.seconds += 1,
-                _ => stages.push(Stage {
-                    users,
-                    seconds: 1,
-                    spawn_rate: AT_ONCE,
-                }),
-            }
-        }
-        Self {
-            host: host.into(),
-            stages,
-            seed: 1,
-            wait_scale: 1.0,
+            wait_scale: 0.1,
             page_timeout: Duration::from_secs(10),
             start_spread: Duration::from_secs(1),
-            csv: true,
+            csv: false,
         }
-    }
-
-    /// Index of the stage that second `second` of the plan belongs to; none after the end.
-    #[must_use]
-    pub fn stage_at(&self, second: u32) -> Option<usize> {
-        let mut end = 0;
-        self.stages.iter().position(|stage| {
-            end += stage.seconds;
-            second < end
-        })
     }
 
     /// Length of the whole plan.
@@ -183,20 +140,6 @@ mod tests {
         let plan = LoadPlan::step("http://127.0.0.1:80", 20, 60);
         plan.check().unwrap();
         assert_eq!(plan.duration(), Duration::from_secs(80));
-    }
-
-    #[test]
-    fn equal_seconds_are_one_stage() {
-        let plan = LoadPlan::by_second("http://127.0.0.1:80", &[4, 4, 4, 30, 30, 4]);
-        plan.check().unwrap();
-        let stages: Vec<_> = plan.stages.iter().map(|s| (s.users, s.seconds)).collect();
-        assert_eq!(stages, [(4, 3), (30, 2), (4, 1)]);
-        assert_eq!(plan.duration(), Duration::from_secs(6));
-        let at: Vec<_> = (0..7).map(|second| plan.stage_at(second)).collect();
-        assert_eq!(
-            at,
-            [Some(0), Some(0), Some(0), Some(1), Some(1), Some(2), None]
-        );
     }
 
     #[test]

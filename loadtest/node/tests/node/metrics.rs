@@ -97,8 +97,15 @@ async fn what_a_pod_burns_is_what_an_autoscaler_reads() {
         .get("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/spin")
         .await;
     assert_eq!((code, pod["kind"].as_str()), (200, Some("PodMetrics")));
-    let (_, nodes) = as_proxy.get("/apis/metrics.k8s.io/v1beta1/nodes").await;
-    assert_eq!(nodes["items"][0]["metadata"]["name"], NODE, "{nodes}");
+    let node_usage = eventually("node metrics", async || {
+        let (_, nodes) = as_proxy.get("/apis/metrics.k8s.io/v1beta1/nodes").await;
+        let node = nodes["items"].as_array().unwrap().first().cloned()?;
+        assert_eq!(node["metadata"]["name"], NODE, "{nodes}");
+        Some(node["usage"].clone())
+    })
+    .await;
+    let cpu: stock_hpa::Quantity = node_usage["cpu"].as_str().unwrap().parse().unwrap();
+    assert!(cpu.milli >= 150, "the pod is on this machine: {node_usage}");
     node.stop().await;
     assert!(
         api_services(&cluster)

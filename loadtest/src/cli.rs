@@ -47,6 +47,11 @@ pub enum BenchCommand {
     Probes(bench::probes::ProbesArgs),
     /// What the node agent takes of this machine while it measures containers under load
     Agent(bench::agent::AgentArgs),
+    /// The stock HPA with its metrics chain, on the case measured on a real one
+    Hpa(bench::hpa::HpaArgs),
+    /// What the pods of `bench hpa` run
+    #[command(hide = true)]
+    Spin(bench::hpa::SpinArgs),
 }
 
 /// Options of `cluster up`.

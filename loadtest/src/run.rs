@@ -36,6 +36,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             parent_runtime()?.block_on(bench::agent::run(args))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(BenchCommand::Hpa(args)) => {
+            // Its watches outlive the API server by a moment, which is no news.
+            log_by_default("warn,kube_client=off");
+            parent_runtime()?.block_on(bench::hpa::run(args))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(BenchCommand::Spin(args)) => bench::hpa::spin(&args),
         Command::Apiserver(args) => {
             log_by_default("info");
             server_runtime()?.block_on(apiserver(args))

@@ -1,6 +1,7 @@
-//! Benchmarks: what the probes cost, and what the agent that reads them costs.
+//! Benchmarks: what the probes cost, what the agent that reads them costs, and how late the rival is.
 
 pub mod agent;
+pub mod hpa;
 pub mod probes;
 
 mod output;

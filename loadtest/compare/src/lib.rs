@@ -30,3 +30,6 @@ pub use comparison::{CompareError, Comparison, compare};
 pub use measure::Measures;
 pub use record::{TrialKey, TrialRecord};
 pub use scenario::{Scenario, ScenarioError};
+
+#[cfg(any(test, feature = "testing"))]
+mod example;

@@ -103,41 +103,6 @@ pub struct LatencyBand {
     pub p99_ms: f64,
 }
 
-/// What would have been enough, known in hindsight.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Optimum {
-    /// The share of its CPU limit up to which a pod is loaded.
-    pub utilisation: f64,
-    /// Page requests per second that one user asks for while nothing is slow.
-    pub requests_per_user_second: f64,
-    /// What a page request costs each scaled deployment.
-    pub demand: BTreeMap<String, DemandModel>,
-    /// Replicas by scaled deployment; each holds until the next.
-    pub replicas: BTreeMap<String, Vec<OptimumPoint>>,
-    /// Sum over the deployments of replicas times seconds.
-    pub replica_seconds: f64,
-}
-
-/// The CPU demand of one deployment, as measured in the trials.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct DemandModel {
-    /// CPU seconds of the deployment per page request of the mix.
-    pub cpu_seconds_per_request: f64,
-    /// Cores that a pod uses without requests.
-    pub idle_cores: f64,
-    /// Cores that a pod has: its CPU limit, else its request.
-    pub pod_cores: f64,
-}
-
-/// Replicas of the optimum from this moment on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct OptimumPoint {
-    /// Seconds since the trial's begin.
-    pub at: f64,
-    /// The least replicas that carry the offered load.
-    pub replicas: u32,
-}
-
 /// One trial as a report shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialView {

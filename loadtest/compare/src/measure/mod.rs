@@ -2,6 +2,23 @@
 //!
 //! Everything is measured from the trial's begin to the horizon, which is the end of the scenario's
 //! load and the same for both autoscalers.
+//!
+//! ```text
+//!  TrialRecord ─▶ Trial (curves) ─┬─▶ optimum, of all trials together
+//!                                 └─▶ Measures ◀─┘
+//! ```
+
+mod cpu;
+mod curve;
+mod latency;
+mod optimum;
+mod reaction;
+mod trial;
+
+pub use optimum::{DemandModel, Optimum, OptimumPoint, UTILISATION};
+
+pub(crate) use optimum::optimum;
+pub(crate) use trial::Trial;
 
 use std::collections::BTreeMap;
 

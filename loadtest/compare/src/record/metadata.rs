@@ -1,6 +1,7 @@
 //! What was run, where and when.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,23 @@ pub struct Machine {
     pub memory_bytes: u64,
     /// Kernel release, where known.
     pub kernel: String,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gib = self.memory_bytes as f64 / f64::from(1 << 30);
+        let Self {
+            cluster,
+            cpus,
+            cpu_model,
+            kernel,
+            ..
+        } = self;
+        write!(
+            f,
+            "{cluster}, {cpus} CPUs {cpu_model}, {gib:.1} GiB, Linux {kernel}"
+        )
+    }
 }
 
 /// What the optimum must know of a scaled deployment.

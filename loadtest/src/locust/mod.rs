@@ -21,7 +21,7 @@ mod spinner;
 pub use error::LocustError;
 pub use event::{Event, Request, RouteTotals, Totals};
 pub use install::Locust;
-pub use plan::{LoadPlan, Stage};
+pub use plan::{AT_ONCE, LoadPlan, Stage};
 pub use run::Run;
 pub use spinner::Spinner;
 

@@ -265,10 +265,7 @@ fn by_threshold(
             "above the threshold, but of {} events only",
             measured.events
         );
-        return Some(Proposal {
-            replicas: current,
-            detail,
-        });
+        return Some(Proposal::new(current, detail));
     }
     Some(match metric.response {
         Response::Step => step::propose(&situation),

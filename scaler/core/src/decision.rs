@@ -78,6 +78,8 @@ pub struct Evidence {
     pub proposal: Option<u32>,
     /// How the proposal came about, or why there is none.
     pub detail: String,
+    /// Cores that the arriving and the waiting work need; only the queueing response computes them.
+    pub demand_cores: Option<f64>,
     /// Ready pods whose samples were used.
     pub pods_used: u32,
     /// Pods that should have samples and have not.

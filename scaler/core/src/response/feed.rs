@@ -84,6 +84,7 @@ impl Feed {
                 "demand {:.2} cores at utilisation {:.2}; {}",
                 proposal.demand_cores, proposal.rho, proposal.reason
             ),
+            demand_cores: Some(proposal.demand_cores),
         })
     }
 }

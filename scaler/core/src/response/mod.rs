@@ -8,12 +8,26 @@ pub mod queueing;
 pub mod step;
 
 /// Replicas that one metric asks for, and how it came to that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
     /// Replicas, not yet limited by anything.
     pub replicas: u32,
     /// One phrase for people.
     pub detail: String,
+    /// Cores that the arriving and the waiting work need, where the response computes them.
+    pub demand_cores: Option<f64>,
+}
+
+impl Proposal {
+    /// A proposal of a response that computes no demand.
+    #[must_use]
+    pub fn new(replicas: u32, detail: impl Into<String>) -> Self {
+        Self {
+            replicas,
+            detail: detail.into(),
+            demand_cores: None,
+        }
+    }
 }
 
 /// What the thresholded responses are told.

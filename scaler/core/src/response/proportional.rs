@@ -26,7 +26,7 @@ pub fn propose(situation: &Situation) -> Proposal {
     let used = f64::from(used);
     if missing == 0 && !(unready > 0 && ratio > 1.0) {
         if within_tolerance(situation, ratio) {
-            return keep(current, format!("ratio {ratio:.2} is within tolerance"));
+            return Proposal::new(current, format!("ratio {ratio:.2} is within tolerance"));
         }
         return towards(situation, ratio, ratio * used, String::new());
     }
@@ -44,7 +44,7 @@ pub fn propose(situation: &Situation) -> Proposal {
         let detail = format!(
             "ratio {ratio:.2}, with {missing} missing and {unready} unready pods {cautious:.2}: no change"
         );
-        return keep(current, detail);
+        return Proposal::new(current, detail);
     }
     let note = format!(", with {missing} missing and {unready} unready pods");
     towards(situation, ratio, cautious * pods, note)
@@ -58,17 +58,7 @@ fn towards(situation: &Situation, ratio: f64, replicas: f64, note: String) -> Pr
         true => wanted.min(situation.current),
         false => wanted.max(situation.current),
     };
-    Proposal {
-        replicas,
-        detail: format!("ratio {ratio:.2}{note}"),
-    }
-}
-
-fn keep(current: u32, detail: String) -> Proposal {
-    Proposal {
-        replicas: current,
-        detail,
-    }
+    Proposal::new(replicas, format!("ratio {ratio:.2}{note}"))
 }
 
 /// Bounds included, as in the HPA.

@@ -19,16 +19,10 @@ pub fn propose(situation: &Situation) -> Proposal {
         unready,
         ..
     } = *situation;
-    let keep = |detail: &str| Proposal {
-        replicas: current,
-        detail: detail.to_owned(),
-    };
+    let keep = |detail: &str| Proposal::new(current, detail);
     if value > threshold {
         return match unready {
-            0 => Proposal {
-                replicas: current.saturating_add(1),
-                detail: "above the threshold: one more".to_owned(),
-            },
+            0 => Proposal::new(current.saturating_add(1), "above the threshold: one more"),
             _ => keep("above the threshold, the last step is still starting up"),
         };
     }
@@ -38,10 +32,10 @@ pub fn propose(situation: &Situation) -> Proposal {
     let pods = f64::from(used);
     let with_one_fewer = value * pods / (pods - 1.0);
     if with_one_fewer < threshold * (1.0 - situation.tolerance_down) {
-        return Proposal {
-            replicas: current.saturating_sub(1),
-            detail: "below the threshold even with one fewer".to_owned(),
-        };
+        return Proposal::new(
+            current.saturating_sub(1),
+            "below the threshold even with one fewer",
+        );
     }
     keep("below the threshold, but not with one fewer")
 }

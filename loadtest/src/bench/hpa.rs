@@ -20,6 +20,8 @@ mod phase;
 mod report;
 mod rig;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod spin;
 mod trial;
 

@@ -10,6 +10,7 @@ pub mod system;
 
 pub(crate) mod policies;
 mod report;
+mod rest;
 mod run;
 mod screen;
 mod timeline;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+pub use rest::{Sighting, Unrest};
 pub use timeline::{ReplicaChange, Summary, Timeline};
 
 use crate::json_file;
@@ -56,7 +58,8 @@ pub struct DemoArgs {
     pub dir: PathBuf,
 }
 
-/// Runs the demo; exit code 0 only when a deployment was scaled up on measured metrics.
+/// Runs the demo; exit code 0 only when the base load was at rest and the step had a deployment
+/// scaled up on measured metrics.
 ///
 /// # Errors
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays.

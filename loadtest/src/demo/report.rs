@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use super::DemoArgs;
+use super::rest::{REST_SECONDS, Unrest};
 use super::timeline::{Summary, Timeline};
 use crate::json_file;
 use crate::viperscale::ChangeDecision;
@@ -29,11 +30,10 @@ pub(super) fn finish(
     decisions: &[ChangeDecision],
     outcome: Result<()>,
 ) -> Result<ExitCode> {
-    let mut record = Record {
-        summary: timeline.summary(),
+    let record = Record {
+        summary: timeline.summary(decisions),
         decisions,
     };
-    record.summary.scaled &= grew_on_measurements(&record);
     if timeline.step_at.is_some() {
         print!("{}", text(&record));
         if let Some(file) = &args.json {
@@ -41,26 +41,28 @@ pub(super) fn finish(
         }
     }
     outcome?;
-    if record.summary.scaled {
-        return Ok(ExitCode::SUCCESS);
-    }
-    bail!(
-        "nothing was scaled up: the load step was too small for this machine, or the metrics did \
-         not arrive; try more --step-users"
-    )
+    judge(&record.summary).map(|()| ExitCode::SUCCESS)
 }
 
-/// Whether the scaler, with measured values, is who made the first growth. A replica count can also
-/// be changed by somebody else.
-fn grew_on_measurements(record: &Record<'_>) -> bool {
-    record.decisions.iter().any(|decision| {
-        Some(&decision.deployment) == record.summary.first_patch_deployment.as_ref()
-            && decision.to > decision.from
-            && decision
-                .evidence
-                .iter()
-                .any(|evidence| evidence.value.is_some())
-    })
+/// An error when the run does not show that the step was answered.
+fn judge(summary: &Summary) -> Result<()> {
+    ensure!(
+        summary.at_rest,
+        "the base load was not at rest, so that what came after the step may not be its doing: {}; try \
+         fewer --base-users, more --base-seconds, or a less busy machine",
+        listed(&summary.unrest)
+    );
+    ensure!(
+        summary.scaled,
+        "nothing was scaled up because of the load step: it was too small for this machine, or the \
+         metrics did not arrive; try more --step-users"
+    );
+    Ok(())
+}
+
+fn listed(unrest: &[Unrest]) -> String {
+    let named = |Unrest { deployment, reason }: &Unrest| format!("{deployment} ({reason})");
+    unrest.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 fn text(record: &Record<'_>) -> String {
@@ -74,8 +76,13 @@ fn text(record: &Record<'_>) -> String {
         (Some(_), 0) => "no failures".to_owned(),
         (Some(seconds), _) => format!("{seconds:.0} s"),
     };
+    let rest = match summary.at_rest {
+        true => format!("at rest for {REST_SECONDS:.0} s before the step"),
+        false => format!("NOT at rest: {}", listed(&summary.unrest)),
+    };
     let mut text = format!(
         "\n\
+         base load                    {rest}\n\
          load step to first patch     {}{}\n\
          load step to last failure    {recovered}\n\
          failed requests              {} of {} ({} before the step, {} after)\n\
@@ -130,35 +137,38 @@ fn peaks(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rest::tests::{evidence, growth, rested};
+    use super::super::timeline::ReplicaChange;
     use super::*;
 
-    fn record(timeline: &Timeline) -> Record<'_> {
+    fn decisions() -> [ChangeDecision; 1] {
+        [growth(10.82, evidence(30.0, 0.4, 3))]
+    }
+
+    fn record<'a>(timeline: &Timeline, decisions: &'a [ChangeDecision]) -> Record<'a> {
         Record {
-            summary: timeline.summary(),
-            decisions: &[],
+            summary: timeline.summary(decisions),
+            decisions,
         }
     }
 
     fn timeline() -> Timeline {
-        let mut timeline = Timeline {
-            step_at: Some(1.0),
-            ..Timeline::default()
-        };
-        timeline.replicas(0.0, "cart", 1);
-        timeline.replicas(1.8, "cart", 3);
-        for second in 0..12 {
-            timeline.request(f64::from(second), second != 3);
+        let mut timeline = rested();
+        timeline.replicas(10.8, "cart", 3);
+        for second in 0..21 {
+            timeline.request(f64::from(second), second != 12);
         }
         timeline
     }
 
     #[test]
     fn the_summary_reads_well() {
-        let text = text(&record(&timeline()));
+        let text = text(&record(&timeline(), &decisions()));
         for part in [
             "0.80 s  cart",
             "3 s\n",
-            "1 of 12 (0 before the step, 1 after)",
+            "at rest for 5 s",
+            "1 of 21 (0 before the step, 1 after)",
             "cart 3",
         ] {
             assert!(text.contains(part), "{part} is not in:{text}");
@@ -169,42 +179,52 @@ mod tests {
     fn the_file_has_the_documented_keys() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("summary.json");
-        json_file::write(&file, &record(&timeline())).unwrap();
+        json_file::write(&file, &record(&timeline(), &decisions())).unwrap();
         let value: serde_json::Value =
             serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        assert_eq!(value["first_patch_seconds"], 0.8);
+        assert_eq!(
+            value["first_patch_seconds"]
+                .as_f64()
+                .map(|s| (s * 1e3).round()),
+            Some(800.0)
+        );
         assert_eq!(value["recovered_seconds"], 3.0);
         assert_eq!(value["failed_requests"], 1);
-        assert_eq!(value["total_requests"], 12);
+        assert_eq!(value["total_requests"], 21);
         assert_eq!(value["peak_replicas"], 3);
         assert!(value["decisions"].is_array());
     }
 
     #[test]
-    fn growth_without_a_measured_decision_does_not_count() {
+    fn a_run_without_rest_says_so_and_fails() {
+        let mut timeline = timeline();
+        timeline.changes.insert(
+            0,
+            ReplicaChange {
+                at: 8.0,
+                deployment: "ad".to_owned(),
+                from: 1,
+                to: 2,
+            },
+        );
+        let decisions = decisions();
+        let record = record(&timeline, &decisions);
+        let what = "ad (1 -> 2 2.0 s before the step)";
+        let text = text(&record);
+        assert!(text.contains(&format!("NOT at rest: {what}")), "{text}");
+        assert!(record.summary.scaled, "cart was at rest, and grew");
+        let error = judge(&record.summary).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+        let value = serde_json::to_value(&record).unwrap();
+        assert_eq!(value["at_rest"], false);
+        assert_eq!(value["unrest"][0]["deployment"], "ad");
+    }
+
+    #[test]
+    fn only_growth_that_the_step_caused_is_success() {
         let timeline = timeline();
-        assert!(!grew_on_measurements(&record(&timeline)));
-        let evidence = |value| crate::viperscale::Evidence {
-            metric: "runqLatency".to_owned(),
-            value_text: "-".to_owned(),
-            value,
-        };
-        let decision = |value| ChangeDecision {
-            at: 1.8,
-            deployment: "cart".to_owned(),
-            from: 1,
-            to: 3,
-            reason: "AboveThreshold".to_owned(),
-            message: String::new(),
-            evidence: vec![evidence(value)],
-        };
-        for (value, counts) in [(None, false), (Some(3.8e7), true)] {
-            let decisions = [decision(value)];
-            let record = Record {
-                decisions: &decisions,
-                ..record(&timeline)
-            };
-            assert_eq!(grew_on_measurements(&record), counts);
-        }
+        judge(&timeline.summary(&decisions())).unwrap();
+        let error = judge(&timeline.summary(&[])).unwrap_err().to_string();
+        assert!(error.contains("nothing was scaled up"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use tokio::time::MissedTickBehavior;
 
+use super::rest::Sighting;
 use super::screen::{Screen, View};
 use super::system::{Endpoints, System};
 use super::timeline::{LoadSecond, Timeline};
@@ -93,6 +94,14 @@ impl Watching<'_> {
 
     async fn ask(&mut self, reader: &DecisionReader) -> Result<()> {
         self.view.decisions = reader.newest().await?;
+        let now = self.now();
+        for (deployment, decision) in &self.view.decisions {
+            self.timeline.sighting(Sighting {
+                at: now - decision.age_seconds,
+                deployment: deployment.clone(),
+                evidence: decision.evidence.clone(),
+            });
+        }
         *self.decisions = reader.changes(self.now()).await?;
         Ok(())
     }

@@ -167,6 +167,9 @@ mod tests {
             metric: "runqLatency".to_owned(),
             value_text: "38ms".to_owned(),
             value: Some(38e6),
+            threshold: Some(2e6),
+            proposal: Some(4),
+            demand_cores: None,
         };
         let decision = Decision {
             current: 1,
@@ -174,6 +177,7 @@ mod tests {
             reason: "AboveThreshold".to_owned(),
             message: "runqLatency p95 38ms over 2ms: 1 -> 4 replicas".to_owned(),
             evidence: vec![evidence],
+            age_seconds: 0.5,
         };
         View {
             phase: "load step".to_owned(),

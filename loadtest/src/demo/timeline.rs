@@ -1,9 +1,12 @@
 //! What happened when, and the summary that follows from it; pure, so that every figure of the
 //! summary can be tested on a made-up timeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
+
+use super::rest::{REST_SECONDS, Rest, Sighting, Unrest};
+use crate::viperscale::ChangeDecision;
 
 /// Seconds without a failed request after which the shop counts as recovered.
 const QUIET_SECONDS: f64 = 5.0;
@@ -43,14 +46,21 @@ pub struct Timeline {
     pub load: Vec<LoadSecond>,
     /// Largest `spec.replicas` seen by deployment.
     pub peaks: BTreeMap<String, u32>,
+    /// What metrics said lately, up to the step.
+    pub sightings: VecDeque<Sighting>,
 }
 
 /// What the demo ends with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Whether a deployment grew after the step.
+    /// Whether the base load was at rest when the step began; if not, what came after the step may
+    /// not be its doing.
+    pub at_rest: bool,
+    /// The deployments that were not.
+    pub unrest: Vec<Unrest>,
+    /// Whether a deployment grew because of the step.
     pub scaled: bool,
-    /// From the load step to the first patch that raises a replica count.
+    /// From the load step to the first patch that raises a replica count because of it.
     pub first_patch_seconds: Option<f64>,
     /// The deployment of that patch.
     pub first_patch_deployment: Option<String>,
@@ -65,7 +75,8 @@ pub struct Summary {
     pub failed_requests_before_step: u64,
     /// Failed after it and before the recovery (all of them when it did not recover).
     pub failed_requests_after_step: u64,
-    /// The largest replica count of the deployment that grew first; of any, when none grew.
+    /// The largest replica count of the deployment that grew first; of any, when none grew because
+    /// of the step.
     pub peak_replicas: u32,
     /// The largest replica count of every deployment.
     pub peak_replicas_by_deployment: BTreeMap<String, u32>,
@@ -95,6 +106,19 @@ impl Timeline {
         }
     }
 
+    /// Notes what the metrics of a deployment said, unless the step has begun; forgets what is too
+    /// old to matter to a step that begins from now on.
+    pub fn sighting(&mut self, sighting: Sighting) {
+        if self.step_at.is_none() {
+            // Twice, because the news of the step arrives after it.
+            let oldest = sighting.at - 2.0 * REST_SECONDS;
+            while self.sightings.front().is_some_and(|s| s.at < oldest) {
+                self.sightings.pop_front();
+            }
+            self.sightings.push_back(sighting);
+        }
+    }
+
     /// Notes that a request ended.
     ///
     /// Requests may end slightly out of order; one from before the newest second counts there, and
@@ -117,9 +141,16 @@ impl Timeline {
         }
     }
 
-    /// The summary of what has happened so far.
-    pub fn summary(&self) -> Summary {
-        let first = self.first_growth();
+    /// The summary of what has happened so far; `decisions` are those that changed a replica count.
+    pub fn summary(&self, decisions: &[ChangeDecision]) -> Summary {
+        let rest = self.step_at.map(|step_at| Rest::before(step_at, self));
+        let unrest = rest.as_ref().map(Rest::unrest).unwrap_or_default();
+        let growths = self.growths_after_step();
+        let first = rest.and_then(|rest| {
+            growths
+                .into_iter()
+                .find(|growth| rest.was_ended_by(growth, decisions))
+        });
         let failures = |range: &dyn Fn(f64) -> bool| -> u64 {
             self.load
                 .iter()
@@ -130,6 +161,8 @@ impl Timeline {
         let step_at = self.step_at.unwrap_or(f64::INFINITY);
         let largest = self.peaks.values().copied().max().unwrap_or(0);
         Summary {
+            at_rest: self.step_at.is_some() && unrest.is_empty(),
+            unrest,
             scaled: first.is_some(),
             first_patch_seconds: first.map(|change| change.at - step_at),
             first_patch_deployment: first.map(|change| change.deployment.clone()),
@@ -146,11 +179,12 @@ impl Timeline {
         }
     }
 
-    fn first_growth(&self) -> Option<&ReplicaChange> {
-        let step_at = self.step_at?;
-        self.changes
-            .iter()
-            .find(|change| change.at >= step_at && change.to > change.from)
+    fn growths_after_step(&self) -> Vec<&ReplicaChange> {
+        let step_at = self.step_at.unwrap_or(f64::INFINITY);
+        let changes = self.changes.iter();
+        changes
+            .filter(|change| change.at >= step_at && change.to > change.from)
+            .collect()
     }
 
     fn recovered_seconds(&self) -> Option<f64> {
@@ -171,6 +205,7 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rest::tests::{evidence, growth, rested};
     use super::*;
 
     fn timeline(failures: &[u64]) -> Timeline {
@@ -188,25 +223,22 @@ mod tests {
 
     #[test]
     fn the_first_growth_after_the_step_counts() {
-        let mut timeline = timeline(&[0; 12]);
-        timeline.replicas(0.0, "cart", 1);
-        timeline.replicas(0.0, "ad", 1);
-        timeline.replicas(1.0, "ad", 2); // before the step
-        timeline.replicas(3.5, "ad", 1); // shrinks
-        timeline.replicas(4.25, "cart", 4);
-        timeline.replicas(6.0, "cart", 5);
-        let summary = timeline.summary();
+        let mut timeline = rested();
+        timeline.replicas(10.5, "cart", 1);
+        timeline.replicas(11.25, "cart", 3);
+        timeline.replicas(16.0, "cart", 5);
+        let summary = timeline.summary(&[growth(11.27, evidence(30.0, 0.4, 3))]);
         assert_eq!(summary.first_patch_seconds, Some(1.25));
         assert_eq!(summary.first_patch_deployment.as_deref(), Some("cart"));
         assert_eq!(summary.peak_replicas, 5);
-        assert_eq!(summary.replica_changes.len(), 4);
+        assert_eq!(summary.replica_changes.len(), 2);
     }
 
     #[test]
     fn without_growth_nothing_was_scaled() {
         let mut timeline = timeline(&[0; 12]);
         timeline.replicas(0.0, "cart", 1);
-        let summary = timeline.summary();
+        let summary = timeline.summary(&[]);
         assert!(!summary.scaled);
         assert_eq!(
             (summary.first_patch_seconds, summary.peak_replicas),
@@ -216,7 +248,7 @@ mod tests {
 
     #[test]
     fn recovery_ends_with_the_last_bad_second() {
-        let summary = timeline(&[1, 0, 0, 0, 4, 2, 0, 1, 0, 0, 0, 0, 0, 0]).summary();
+        let summary = timeline(&[1, 0, 0, 0, 4, 2, 0, 1, 0, 0, 0, 0, 0, 0]).summary(&[]);
         assert_eq!(summary.recovered_seconds, Some(5.0));
         assert_eq!(summary.failed_requests_before_step, 1);
         assert_eq!(summary.failed_requests_after_step, 7);
@@ -224,7 +256,7 @@ mod tests {
 
     #[test]
     fn failures_until_shortly_before_the_end_are_no_recovery() {
-        let summary = timeline(&[0, 0, 0, 0, 4, 2, 0, 1, 0, 0, 0]).summary();
+        let summary = timeline(&[0, 0, 0, 0, 4, 2, 0, 1, 0, 0, 0]).summary(&[]);
         assert_eq!(summary.recovered_seconds, None);
     }
 
@@ -244,6 +276,6 @@ mod tests {
 
     #[test]
     fn no_failures_need_no_recovery() {
-        assert_eq!(timeline(&[0; 12]).summary().recovered_seconds, Some(0.0));
+        assert_eq!(timeline(&[0; 12]).summary(&[]).recovered_seconds, Some(0.0));
     }
 }

@@ -26,6 +26,9 @@ pub struct Decision {
     pub message: String,
     /// What each metric said.
     pub evidence: Vec<Evidence>,
+    /// How old it was when the scaler told it.
+    #[serde(default)]
+    pub age_seconds: f64,
 }
 
 /// What one metric said.
@@ -37,6 +40,27 @@ pub struct Evidence {
     pub value_text: String,
     /// Its value; none without data.
     pub value: Option<f64>,
+    /// What it is compared with; none where it is only observed.
+    pub threshold: Option<f64>,
+    /// Replicas it asks for; none when it has nothing to say.
+    pub proposal: Option<u32>,
+    /// Cores that the work needs, where the response computes them.
+    pub demand_cores: Option<f64>,
+}
+
+impl Evidence {
+    /// Whether the value is above the threshold.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.threshold
+            .is_some_and(|threshold| self.value > Some(threshold))
+    }
+
+    /// How much there is to do: the demand, or the value where no demand is computed.
+    #[must_use]
+    pub fn load(&self) -> Option<f64> {
+        self.demand_cores.or(self.value)
+    }
 }
 
 impl Decision {
@@ -92,6 +116,7 @@ struct Answer<T> {
 struct PolicyState {
     deployment: String,
     decision: Option<Decision>,
+    age_seconds: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -137,7 +162,13 @@ impl DecisionReader {
     /// When the scaler does not answer, or not in the expected form.
     pub async fn newest(&self) -> Result<Decisions> {
         let states: Vec<PolicyState> = self.get("decisions").await?;
-        let told = |state: PolicyState| Some((state.deployment, state.decision?));
+        let told = |state: PolicyState| {
+            let decision = Decision {
+                age_seconds: state.age_seconds.unwrap_or_default(),
+                ..state.decision?
+            };
+            Some((state.deployment, decision))
+        };
         Ok(states.into_iter().filter_map(told).collect())
     }
 

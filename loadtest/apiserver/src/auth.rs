@@ -12,6 +12,26 @@ use http::header;
 
 use crate::error::ApiError;
 
+/// Who a request comes from. Authentication leaves it in the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) name: &'static str,
+    pub(crate) groups: &'static [&'static str],
+}
+
+impl User {
+    /// Whoever has the token.
+    pub(crate) const ADMINISTRATOR: Self = Self {
+        name: "viperscale-local",
+        groups: &["system:masters", "system:authenticated"],
+    };
+    /// This server itself, when it asks whether an extension server is there.
+    pub(crate) const AGGREGATOR: Self = Self {
+        name: "system:kube-aggregator",
+        groups: &["system:masters"],
+    };
+}
+
 /// The token that opens the server.
 #[derive(Clone)]
 pub(crate) struct Auth {
@@ -51,7 +71,7 @@ impl Auth {
 /// Refuses requests without the token.
 pub(crate) async fn require_token(
     State(auth): State<Auth>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let given = request
@@ -60,7 +80,10 @@ pub(crate) async fn require_token(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     match given {
-        Some(token) if auth.accepts(token.trim()) => Ok(next.run(request).await),
+        Some(token) if auth.accepts(token.trim()) => {
+            request.extensions_mut().insert(User::ADMINISTRATOR);
+            Ok(next.run(request).await)
+        }
         _ => Err(ApiError::Unauthorized),
     }
 }

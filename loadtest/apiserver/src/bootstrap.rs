@@ -8,8 +8,9 @@ use tracing::error;
 use crate::api::Api;
 use crate::lifecycle::{self, Target};
 
-/// Creates the standard namespaces and the `kubernetes` service, at the first cluster address.
-pub(crate) fn create_initial_objects(api: &Api, address: SocketAddr) {
+/// Creates the standard namespaces, the `kubernetes` service, at the first cluster address, and
+/// what extension servers need to know about us (`authentication`).
+pub(crate) fn create_initial_objects(api: &Api, address: SocketAddr, authentication: &Value) {
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
         create(api, "namespaces", "", json!({"metadata": {"name": name}}));
     }
@@ -19,6 +20,11 @@ pub(crate) fn create_initial_objects(api: &Api, address: SocketAddr) {
         "spec": {"ports": [{"name": "https", "port": 443, "targetPort": address.port()}]},
     });
     create(api, "services", "default", service);
+    let authentication = json!({
+        "metadata": {"name": "extension-apiserver-authentication"},
+        "data": authentication,
+    });
+    create(api, "configmaps", "kube-system", authentication);
 }
 
 fn create(api: &Api, plural: &str, namespace: &str, object: Value) {

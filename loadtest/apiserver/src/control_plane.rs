@@ -46,7 +46,10 @@ async fn run_with(
     started: impl FnOnce(&Running),
 ) -> Result<(), ControlPlaneError> {
     let options = KubeConfigOptions::default();
-    let config = ClientConfig::from_custom_kubeconfig(kubeconfig, &options).await?;
+    let mut config = ClientConfig::from_custom_kubeconfig(kubeconfig, &options).await?;
+    // Controllers have their own ways to retry, and must see at once that an extension server is
+    // away: the client's retries would take minutes.
+    config.default_retry = false;
     let client = Client::try_from(config).map_err(ControlPlaneError::Client)?;
     started(&running);
     controllers::run(client, stop).await;

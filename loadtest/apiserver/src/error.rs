@@ -98,6 +98,18 @@ pub(crate) enum ApiError {
     /// A part of Kubernetes that the local cluster leaves out on purpose.
     #[error("{0}")]
     NotImplemented(String),
+    /// An extension server cannot be reached, and why.
+    #[error("{0}")]
+    ServiceUnavailable(String),
+    /// An extension server answered with what must not be passed on.
+    #[error("{0}")]
+    BadGateway(String),
+    /// An extension server did not answer in time.
+    #[error("{0}")]
+    Timeout(String),
+    /// Too much is going on at once; the same request may succeed in a second.
+    #[error("{0}")]
+    TooManyRequests(String),
     /// A fault of this server.
     #[error("Internal error occurred: {0}")]
     Internal(String),
@@ -125,14 +137,20 @@ impl ApiError {
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "Forbidden"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized"),
             Self::Expired(_) => (StatusCode::GONE, "Expired"),
-            Self::FutureVersion { .. } => (StatusCode::GATEWAY_TIMEOUT, "Timeout"),
+            Self::FutureVersion { .. } | Self::Timeout(_) => {
+                (StatusCode::GATEWAY_TIMEOUT, "Timeout")
+            }
+            Self::ServiceUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::BadGateway(_) => (StatusCode::BAD_GATEWAY, "ServiceUnavailable"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "NotAcceptable"),
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType")
             }
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
-            Self::TooManyObjects(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            Self::TooManyObjects(_) | Self::TooManyRequests(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")
+            }
             Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
@@ -192,7 +210,10 @@ impl IntoResponse for ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        if matches!(self, Self::FutureVersion { .. } | Self::TooManyObjects(_)) {
+        if matches!(
+            self,
+            Self::FutureVersion { .. } | Self::TooManyObjects(_) | Self::TooManyRequests(_)
+        ) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

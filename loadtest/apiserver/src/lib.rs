@@ -38,6 +38,7 @@
 //! a real cluster: nothing outside this crate can tell the difference otherwise.
 
 mod admission;
+mod aggregation;
 mod api;
 mod auth;
 mod bootstrap;

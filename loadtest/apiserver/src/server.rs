@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::aggregation::{Aggregator, FrontProxy};
 use crate::api::Api;
 use crate::auth::Auth;
 use crate::config::Config;
@@ -118,7 +119,9 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let auth = Auth::generate();
     let stopping = CancellationToken::new();
     let api = Arc::new(Api::new(config.limits, stopping.clone()));
-    bootstrap::create_initial_objects(&api, address);
+    let front_proxy = FrontProxy::generate()?;
+    bootstrap::create_initial_objects(&api, address, &front_proxy.published(&tls.ca_pem));
+    let aggregator = Arc::new(Aggregator::new(Arc::clone(&api), front_proxy));
     let kubeconfig =
         kubeconfig::write(&config.directory, address, &tls, &auth).map_err(|source| {
             ServeError::Kubeconfig {
@@ -126,13 +129,13 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
                 source,
             }
         })?;
-    let router = http::router(Arc::clone(&api), auth);
+    let router = http::router(Arc::clone(&api), Arc::clone(&aggregator), auth);
     let acceptor = TlsAcceptor::from(tls.server);
     let expiring = expiry::run(Arc::clone(&api), config.event_lifetime);
     let token = stopping.clone();
     let task = tokio::spawn(async move {
         let accepting = accept(listener, acceptor, router, token);
-        tokio::join!(accepting, expiring);
+        tokio::join!(accepting, expiring, aggregator.watch_availability());
     });
     info!(%address, kubeconfig = %kubeconfig.display(), "serving the Kubernetes API");
     Ok(Running {

@@ -4,9 +4,8 @@
 
 mod support;
 
-use std::process::{Output, Stdio};
-
 use support::Cluster;
+use support::kubectl::{Kubectl, row};
 
 const MANIFEST: &str = r#"
 apiVersion: apps/v1
@@ -53,51 +52,6 @@ kind: Widget
 metadata: {name: one}
 spec: {target: web}
 "#;
-
-/// kubectl with the cluster's kubeconfig and a cache of its own.
-struct Kubectl<'a>(&'a Cluster);
-
-impl Kubectl<'_> {
-    async fn output(&self, arguments: &str, manifest: &str) -> Output {
-        let file = self.0.directory.path().join("manifest.yaml");
-        std::fs::write(&file, manifest).unwrap();
-        let arguments = arguments.replace("FILE", file.to_str().unwrap());
-        tokio::process::Command::new("kubectl")
-            .args(arguments.split(' '))
-            .env("KUBECONFIG", &self.0.kubeconfig)
-            .env("HOME", self.0.directory.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .expect("kubectl must be installed to run this test: https://kubernetes.io/docs/tasks/tools/")
-    }
-
-    /// Runs a command that must succeed; returns what it printed.
-    async fn run(&self, arguments: &str, manifest: &str) -> String {
-        let output = self.output(arguments, manifest).await;
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "kubectl {arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs a command that must fail; returns its complaint.
-    async fn fails(&self, arguments: &str) -> String {
-        let output = self.output(arguments, "").await;
-        assert!(
-            !output.status.success(),
-            "kubectl {arguments} should have failed"
-        );
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
-
-/// A line of a table, its columns separated by single spaces.
-fn row(table: &str, start: &str) -> String {
-    let line = table.lines().find(|line| line.starts_with(start));
-    let line = line.unwrap_or_else(|| panic!("no row {start:?} in\n{table}"));
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workloads() {

@@ -21,6 +21,7 @@ pub(crate) fn apply_defaults(collection: &str, object: &mut Value) {
             set_default(child(object, "spec"), "minReplicas", 1);
         }
         "customresourcedefinitions.apiextensions.k8s.io" => definition(object),
+        "apiservices.apiregistration.k8s.io" => super::api_service::defaults(object),
         _ => {}
     }
 }

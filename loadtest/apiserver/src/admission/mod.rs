@@ -1,6 +1,7 @@
 //! What happens to an object between the request and the store: defaults, then validation, then
 //! allocation of what only the server can give (service addresses).
 
+mod api_service;
 mod defaults;
 mod pod_defaults;
 mod service;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::api_service;
 use crate::error::{ApiError, Cause};
 use crate::object::{self, at, items, text};
 use crate::resource::Resource;
@@ -16,6 +17,7 @@ pub(crate) fn validate(resource: &Resource, object: &Value) -> Result<(), ApiErr
         "services" => service(object, &mut causes),
         "customresourcedefinitions.apiextensions.k8s.io" => definition(object, &mut causes),
         "horizontalpodautoscalers.autoscaling" => hpa(object, &mut causes),
+        "apiservices.apiregistration.k8s.io" => api_service::validate(object, &mut causes),
         _ => {}
     }
     refuse(resource, object, causes)
@@ -126,11 +128,11 @@ fn metadata(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
-fn is_dns_label(name: &str) -> bool {
+pub(super) fn is_dns_label(name: &str) -> bool {
     name.len() <= 63 && is_dns_subdomain(name) && !name.contains('.')
 }
 
-fn is_dns_subdomain(name: &str) -> bool {
+pub(super) fn is_dns_subdomain(name: &str) -> bool {
     let is_label = |label: &str| {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         !label.is_empty()

@@ -43,6 +43,9 @@ const RESYNC: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 /// Wait after a conflict: somebody else was faster, the new state is there already.
 const RETRY_CONFLICT: Duration = Duration::from_millis(20);
+/// How long running reconciliations may take to end after a stop. A controller that is stopped
+/// before its first list was answered never ends by itself.
+const STOP: Duration = Duration::from_secs(1);
 
 /// A failed step of a reconciliation.
 #[derive(Debug, thiserror::Error)]
@@ -132,14 +135,21 @@ async fn drive<K, Ctx, Reconcile, Running>(
         warn!(%kind, namespace, name, %error, "reconciliation failed");
         Action::requeue(RETRY)
     };
-    controller
-        .graceful_shutdown_on(stop.cancelled_owned())
+    let running = controller
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, retry, context)
         .for_each(|result| async move {
             // Reconciler errors are logged where they are retried; these are of the watches.
             if let Err(error) = result {
                 debug!(%error, kind = %K::kind(&()), "controller");
             }
-        })
-        .await;
+        });
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP).await;
+    };
+    tokio::select! {
+        () = running => {}
+        () = given_up => debug!(kind = %K::kind(&()), "controller did not stop by itself"),
+    }
 }

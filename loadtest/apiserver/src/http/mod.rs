@@ -1,8 +1,8 @@
 //! From HTTP requests to the store and back.
 //!
 //! ```text
-//! request ─▶ auth ─▶ router ─▶ discovery, health, openapi
-//!                       └────▶ path ─▶ Target ─▶ read / watch / write / subresource ─▶ render
+//! request ─▶ auth ─▶ aggregation ─▶ router ─▶ discovery, health, openapi
+//!                                      └────▶ path ─▶ Target ─▶ read / watch / write / subresource ─▶ render
 //! ```
 
 mod delete;
@@ -19,10 +19,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, Method, header};
 
+use crate::aggregation::{Aggregator, intercept};
 use crate::api::Api;
 use crate::auth::{Auth, require_token};
 use crate::discovery;
@@ -36,7 +38,7 @@ use path::ResourcePath;
 const BODY_LIMIT_BYTES: usize = 3 << 20;
 
 /// The whole server as a router.
-pub(crate) fn router(api: Arc<Api>, auth: Auth) -> Router {
+pub(crate) fn router(api: Arc<Api>, aggregator: Arc<Aggregator>, auth: Auth) -> Router {
     Router::new()
         .route("/version", get(discovery::version))
         .route("/api", get(discovery::core_versions))
@@ -47,7 +49,8 @@ pub(crate) fn router(api: Arc<Api>, auth: Auth) -> Router {
         .route("/openapi/v3", get(discovery::openapi_index))
         .route("/openapi/v3/{*path}", get(discovery::openapi_document))
         .fallback(resource_request)
-        .layer(axum::middleware::from_fn_with_state(auth, require_token))
+        .layer(from_fn_with_state(aggregator, intercept))
+        .layer(from_fn_with_state(auth, require_token))
         // Health is open, as on a real server: probes carry no token.
         .route("/healthz", get(healthy))
         .route("/livez", get(healthy))

@@ -117,6 +117,9 @@ pub(super) fn table() -> Vec<Resource> {
         row("events.k8s.io", "v1", "Event", "events")
             .short(&["ev"])
             .stored_as("", "v1"),
+        row("apiregistration.k8s.io", "v1", "APIService", "apiservices")
+            .cluster_scoped()
+            .with_status(),
         row(
             "apiextensions.k8s.io",
             "v1",

@@ -241,3 +241,35 @@ pub(super) fn definition(value: &Value) -> Vec<Value> {
         at(value, "metadata.creationTimestamp").clone(),
     ]
 }
+
+pub(super) const API_SERVICE: &[Column] = &[
+    NAME,
+    ("Service", "string", 0),
+    ("Available", "string", 0),
+    AGE,
+];
+
+pub(super) fn api_service(value: &Value, now: DateTime<Utc>) -> Vec<Value> {
+    let service = at(value, "spec.service");
+    let service = if service.is_object() {
+        format!("{}/{}", text(service, "namespace"), text(service, "name"))
+    } else {
+        "Local".to_owned()
+    };
+    let available = items(value, "status.conditions")
+        .iter()
+        .find(|one| one["type"] == "Available")
+        .map_or_else(
+            || "Unknown".to_owned(),
+            |condition| match text(condition, "status") {
+                "True" => "True".to_owned(),
+                status => format!("{status} ({})", text(condition, "reason")),
+            },
+        );
+    vec![
+        json!(object::name(value)),
+        json!(service),
+        json!(available),
+        json!(age(value, now)),
+    ]
+}

@@ -51,6 +51,7 @@ fn builtin_columns(resource: &Resource) -> &'static [Column] {
         "configmaps" => core::CONFIG_MAP,
         "secrets" => core::SECRET,
         "customresourcedefinitions.apiextensions.k8s.io" => core::DEFINITION,
+        "apiservices.apiregistration.k8s.io" => core::API_SERVICE,
         _ => &[NAME, AGE],
     }
 }
@@ -75,6 +76,7 @@ pub(crate) fn cells(resource: &Resource, value: &Value, now: DateTime<Utc>) -> V
         "configmaps" => core::config_map(value, now),
         "secrets" => core::secret(value, now),
         "customresourcedefinitions.apiextensions.k8s.io" => core::definition(value),
+        "apiservices.apiregistration.k8s.io" => core::api_service(value, now),
         _ => vec![json!(object::name(value)), json!(format::age(value, now))],
     }
 }

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub(crate) mod extension;
+pub(crate) mod kubectl;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::path::PathBuf;
@@ -87,7 +90,10 @@ pub(crate) async fn client(kubeconfig: &std::path::Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let config =
         ClientConfig::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
+    let mut config = config.unwrap();
+    // Tests want to see every answer, 503 included.
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }
 
 async fn pretend_to_be_a_kubelet(client: Client) {

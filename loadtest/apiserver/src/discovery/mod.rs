@@ -3,7 +3,8 @@
 //! The OpenAPI documents name the kinds and the query parameters, and carry no schemas: enough
 //! for kubectl to leave validation to the server.
 
-use std::collections::BTreeMap;
+mod groups;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::resource::Resource;
+use groups::Group;
 
 /// The Kubernetes minor version whose behaviour is imitated.
 const MINOR: &str = "32";
@@ -52,10 +54,10 @@ pub(crate) async fn group_resources(
 
 /// `/apis`.
 pub(crate) async fn groups(State(api): State<Arc<Api>>) -> Json<Value> {
-    let groups: Vec<Value> = group_versions(&api)
+    let groups: Vec<Value> = groups::all(&api)
         .iter()
-        .filter(|(group, _)| !group.is_empty())
-        .map(|(group, versions)| api_group(group, versions))
+        .filter(|group| !group.name.is_empty())
+        .map(api_group)
         .collect();
     Json(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
 }
@@ -65,9 +67,11 @@ pub(crate) async fn group(
     State(api): State<Arc<Api>>,
     Path(group): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let groups = group_versions(&api);
-    let versions = groups.get(&group).ok_or(ApiError::UnknownResource)?;
-    let mut body = api_group(&group, versions);
+    let group = groups::all(&api)
+        .into_iter()
+        .find(|one| one.name == group)
+        .ok_or(ApiError::UnknownResource)?;
+    let mut body = api_group(&group);
     body["kind"] = json!("APIGroup");
     body["apiVersion"] = json!("v1");
     Ok(Json(body))
@@ -75,12 +79,11 @@ pub(crate) async fn group(
 
 /// `/openapi/v3`.
 pub(crate) async fn openapi_index(State(api): State<Arc<Api>>) -> Json<Value> {
-    let paths: Map<String, Value> = group_versions(&api)
-        .into_iter()
-        .flat_map(|(group, versions)| {
-            versions
-                .into_iter()
-                .map(move |version| api_path(&group, &version))
+    let paths: Map<String, Value> = groups::local(&api.registry.all())
+        .iter()
+        .flat_map(|group| {
+            let path = |version: &String| api_path(&group.name, version);
+            group.versions.iter().map(path)
         })
         .map(|path| {
             let url = format!("/openapi/v3/{path}");
@@ -144,18 +147,6 @@ fn openapi_path(prefix: &str, resource: &Resource) -> (String, Value) {
     )
 }
 
-/// Versions of each group, preferred first; groups are ordered by name.
-fn group_versions(api: &Api) -> BTreeMap<String, Vec<String>> {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for resource in api.registry.all() {
-        let versions = groups.entry(resource.group.clone()).or_default();
-        if !versions.contains(&resource.version) {
-            versions.push(resource.version.clone());
-        }
-    }
-    groups
-}
-
 fn api_path(group: &str, version: &str) -> String {
     if group.is_empty() {
         format!("api/{version}")
@@ -164,12 +155,14 @@ fn api_path(group: &str, version: &str) -> String {
     }
 }
 
-fn api_group(group: &str, versions: &[String]) -> Value {
-    let versions: Vec<Value> = versions
+fn api_group(group: &Group) -> Value {
+    let name = &group.name;
+    let versions: Vec<Value> = group
+        .versions
         .iter()
-        .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
+        .map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
         .collect();
-    json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
+    json!({"name": name, "versions": versions, "preferredVersion": versions[0]})
 }
 
 fn resource_list(api: &Api, group: &str, version: &str) -> Result<Json<Value>, ApiError> {

@@ -59,6 +59,8 @@ const MAX_GROWTH: f64 = 4.0;
 const UNLIMITED_CORES: f64 = 1.0;
 /// Share of throttled quota periods from which on waiting is the quota's doing.
 const MIN_THROTTLED_SHARE: f64 = 0.005;
+/// The kernel's default CFS quota period, which the kubelet uses.
+const QUOTA_PERIOD_SECONDS: f64 = 0.1;
 /// Utilisation from which on a pod without a limit is taken to wait for itself.
 const OWN: f64 = 0.25;
 /// Capacities below this (1/1000 of a CPU, the smallest limit Kubernetes accepts) are not real.

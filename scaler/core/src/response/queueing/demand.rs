@@ -1,6 +1,6 @@
 //! How many cores the arriving work needs, whatever the pods were allowed to use.
 
-use super::Interval;
+use super::{Interval, QUOTA_PERIOD_SECONDS};
 
 /// A backlog is worked off over this many seconds: demand grows by backlog / this.
 const BACKLOG_SECONDS: f64 = 10.0;
@@ -16,6 +16,8 @@ const PEAK_SECONDS: f64 = 15.0;
 const MAX_ARRIVAL_RATIO: f64 = 4.0;
 /// One-sided 90 % bound of a normal variable: below it an excess counts as noise.
 const SIGNIFICANCE: f64 = 1.28;
+/// Share of throttled periods from which on pods use all they may.
+const THROTTLED_HARD: f64 = 0.8;
 /// Stints per interval below which a percentile of them says nothing.
 const MIN_STINTS: u64 = 20;
 
@@ -34,6 +36,7 @@ pub(super) struct Load {
     /// Waiting seconds.
     wait: f64,
     throttled_share: f64,
+    throttled_throughout: bool,
 }
 
 impl Load {
@@ -61,6 +64,8 @@ impl Load {
                 0 => 0.0,
                 periods => (interval.throttled_periods as f64 / periods as f64).min(1.0),
             },
+            throttled_throughout: interval.throttled_periods as f64
+                > THROTTLED_HARD * f64::from(interval.ready) * seconds / QUOTA_PERIOD_SECONDS,
         })
     }
 
@@ -75,8 +80,11 @@ impl Load {
         self.stints == 0 && self.used_cores <= 0.0
     }
 
+    /// Enough stints for a percentile of them; or throttling in nearly every period there was, which
+    /// needs no percentile: an event loop that runs from one quota to the next makes a single stint
+    /// per period, and few stints would otherwise hide the worst waiting there is.
     pub(super) fn has_evidence(&self) -> bool {
-        self.stints >= MIN_STINTS
+        self.stints >= MIN_STINTS || self.throttled_throughout
     }
 
     pub(super) fn throttled_share(&self) -> f64 {
@@ -88,7 +96,7 @@ impl Load {
     }
 
     pub(super) fn throttled_hard(&self) -> bool {
-        self.throttled_share > 0.8
+        self.throttled_share > THROTTLED_HARD
     }
 }
 

@@ -296,6 +296,30 @@ fn a_queue_out_of_sight_doubles_once_per_start_up() {
 }
 
 #[test]
+fn an_event_loop_in_its_quota_all_the_time_makes_few_stints_and_is_believed() {
+    let interval = saturated(1);
+    assert!(interval.voluntary + interval.involuntary < 20);
+    let proposal = trained(1).propose(&interval).unwrap();
+    assert_eq!(proposal.waiting, Waiting::Quota);
+    assert_eq!(proposal.reason, Reason::Saturated);
+
+    // One long request of an otherwise idle second: all its periods, but few of the second's.
+    let short = Interval {
+        on_cpu: Duration::from_millis(50),
+        wait: Duration::from_millis(160),
+        voluntary: 1,
+        involuntary: 2,
+        throttled: Duration::from_millis(160),
+        throttled_periods: 2,
+        quota_periods: 2,
+        ..interval
+    };
+    let proposal = trained(1).propose(&short).unwrap();
+    assert_eq!(proposal.waiting, Waiting::Acceptable);
+    assert_eq!(proposal.replicas, 1);
+}
+
+#[test]
 fn a_few_slow_events_of_an_idle_pod_are_no_evidence() {
     let idle = Interval {
         on_cpu: Duration::from_millis(1),

@@ -1,14 +1,12 @@
 //! How full a pod may be: learned from the waiting it causes.
 
-use super::Interval;
+use super::{Interval, QUOTA_PERIOD_SECONDS};
 
 /// Bounds of the target utilisation. Below the lower one more pods hardly shorten the waiting any
 /// more; above the upper one a pod has no room for chance.
 const BOUNDS: (f64, f64) = (0.25, 0.9);
 /// The target before anything is known.
 const DEFAULT: f64 = 0.6;
-/// The kernel's default CFS quota period, which the kubelet uses.
-const QUOTA_PERIOD_SECONDS: f64 = 0.1;
 /// Quantile of the normal distribution at 95 %: one quota period in twenty may run out.
 const STAFFING_QUANTILE: f64 = 1.645;
 /// Relative decrease per decision while pods wait too long, and while they wait far too long.

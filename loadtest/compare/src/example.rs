@@ -15,7 +15,7 @@ use crate::record::{
 use crate::{Autoscaler, Comparison, Scenario, TrialKey, TrialRecord, compare};
 
 /// Page requests per user and second.
-const RATE: f64 = 0.9;
+const RATE: f64 = 1.0;
 /// Page requests per second that one pod of Recommendation carries.
 const CAPACITY: f64 = 9.0;
 /// Seconds from a patch to a ready pod.
@@ -54,7 +54,7 @@ const HPA: Patches = &[
 
 const VIPERSCALE: Patches = &[
     (1.1, "recommendationservice", 3),
-    (2.1, "recommendationservice", 4),
+    (2.6, "recommendationservice", 4),
     (8.0, "frontend", 2),
 ];
 
@@ -83,7 +83,8 @@ fn record(scenario: &Scenario, key: TrialKey) -> TrialRecord {
     // What users do follows from the seed alone, what the system does from the autoscaler too.
     let mut users = ChaCha8Rng::seed_from_u64(seed);
     let mut system = ChaCha8Rng::seed_from_u64(seed ^ ((key.autoscaler as u64 + 1) << 32));
-    let step = f64::from(scenario.load.step_second()) + system.random_range(0.05..0.3);
+    let planned = f64::from(scenario.load.step_second());
+    let step = planned + system.random_range(0.05..0.3);
     let (replicas, decisions) = scaling(scenario, key.autoscaler, step, &mut system);
     let mut record = TrialRecord {
         metadata: metadata(scenario, key, step),
@@ -97,16 +98,21 @@ fn record(scenario: &Scenario, key: TrialKey) -> TrialRecord {
     let mut cpu = 0.0;
     for (second, count) in (0u32..).zip(scenario.load.users_per_second()) {
         let at = f64::from(second);
-        record.users.push(UserSample { at, users: count });
         let pods = ready(&record.replicas, "recommendationservice", at);
         let offered = f64::from(count) * RATE;
+        // The step's users come a little late, as Locust's do.
+        let late = if at >= planned { step - planned } else { 0.0 };
+        record.users.push(UserSample {
+            at: at + late,
+            users: count,
+        });
         let overload = (offered / (f64::from(pods) * CAPACITY)).max(1.0);
         let served = offered / overload;
         for _ in 0..offered.round() as u32 {
             let drawn = (users.random_range(0.0..1.0), users.random_range(0.0..1.0));
             record
                 .requests
-                .push(request(at, overload, drawn, &mut system));
+                .push(request(at + late, overload, drawn, &mut system));
         }
         cpu += served;
         record.cpu.extend(COST.map(|(deployment, cost)| CpuSample {
@@ -140,11 +146,12 @@ fn request(
         0.0
     };
     let ms: f64 = if ok { 12.0 + slow } else { 1_000.0 };
+    let ms = ms.min(990.0) * system.random_range(0.7..1.6);
     RequestRecord {
-        at: second + when,
+        at: second + when + ms / 1000.0,
         route: (*route).to_owned(),
         status: if ok { 200 } else { 500 },
-        ms: ms.min(990.0) * system.random_range(0.7..1.6),
+        ms,
         ok,
         error: (!ok).then(|| "HTTP 500".to_owned()),
     }
@@ -270,5 +277,31 @@ fn metadata(scenario: &Scenario, key: TrialKey, step: f64) -> Metadata {
         }),
         remarks: Vec::new(),
         complete: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::{Metric, Winner};
+
+    #[test]
+    fn the_example_is_whole_and_the_same_each_time() {
+        let example = Comparison::example();
+        assert_eq!(example, Comparison::example());
+        assert_eq!(example.rows().len(), Metric::ALL.len());
+        let failed = &example.rows()[0];
+        assert_eq!(failed.winner, Winner::Viperscale);
+        assert!(failed.estimates.viperscale.median > 0.0);
+        assert_eq!(example.trials.len(), 10);
+        assert!(example.trials.iter().all(|view| view.at_rest));
+        assert!(
+            example
+                .trials
+                .iter()
+                .all(|view| view.measures.direction_changes == 0)
+        );
+        let rate = example.optimum.requests_per_user_second;
+        assert!((0.97..1.03).contains(&rate), "as made up: {rate}");
     }
 }

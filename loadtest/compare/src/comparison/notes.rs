@@ -22,24 +22,7 @@ pub(super) fn notes(
     notes.extend(not_at_rest(views));
     notes.extend(late_steps(pairs));
     notes.extend(versions_differ(pairs));
-    notes.push(format!(
-        "Before the load step both saw the same load: {} requests with the HPA and {} with Viperscale over all \
-         trials, {:.1} % apart.",
-        load.requests.hpa,
-        load.requests.viperscale,
-        load.by * 100.0
-    ));
-    if !load.equal {
-        notes.pop();
-        notes.push(format!(
-            "Before the load step the load differed by {:.1} % ({} requests with the HPA, {} with Viperscale; allowed \
-             are {:.1} %). No verdict is given.",
-            load.by * 100.0,
-            load.requests.hpa,
-            load.requests.viperscale,
-            load.limit * 100.0
-        ));
-    }
+    notes.push(equal_load(load));
     notes.push(
         "Users are closed-loop: who waits for a page asks for nothing else meanwhile. The slower side is asked less, \
          which hides some of its failures; the row of answered requests shows how much."
@@ -47,6 +30,11 @@ pub(super) fn notes(
     );
     notes.push(
         "Latency is that of the pages that users got; a page that failed counts as a failure and not as a latency."
+            .to_owned(),
+    );
+    notes.push(
+        "The shop's CPU time follows the pages it serves: a side that fails pages uses less of it, and is no better for \
+         that."
             .to_owned(),
     );
     notes.push(format!(
@@ -66,6 +54,27 @@ pub(super) fn notes(
             .to_owned(),
     );
     notes
+}
+
+fn equal_load(load: &LoadCheck) -> String {
+    let LoadCheck {
+        requests: Pair { hpa, viperscale },
+        by,
+        limit,
+        ..
+    } = load;
+    let (by, limit) = (by * 100.0, limit * 100.0);
+    if load.equal {
+        format!(
+            "Before the load step both saw the same load: {hpa} requests with the HPA and {viperscale} with Viperscale over \
+             all trials, {by:.1} % apart."
+        )
+    } else {
+        format!(
+            "Before the load step the load differed by {by:.1} % ({hpa} requests with the HPA, {viperscale} with \
+             Viperscale; allowed are {limit:.1} %). No verdict is given."
+        )
+    }
 }
 
 fn few_trials(trials: usize) -> Option<String> {

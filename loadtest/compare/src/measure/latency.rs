@@ -2,72 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
-
 use super::{LatencyBin, Quantiles, RouteMeasures};
 use crate::record::RequestRecord;
 
-/// Longest latency that is told apart from longer ones, in microseconds: an hour.
-const LONGEST_US: u64 = 3_600_000_000;
-/// Digits to which latencies are exact.
-const DIGITS: u8 = 3;
-
 /// Some requests, counted.
+#[derive(Debug, Default)]
 pub(super) struct Tally {
-    requests: u64,
-    failed: u64,
-    /// Of pages that users got, in microseconds.
-    latency: Histogram<u32>,
+    pub(super) requests: u64,
+    pub(super) failed: u64,
+    /// Of the pages that users got; none when nobody got one.
+    pub(super) latency: Option<Quantiles>,
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
-        let latency = Histogram::new_with_bounds(1, LONGEST_US, DIGITS)
-            .expect("the bounds are in order and three digits are allowed");
-        Self {
-            requests: 0,
-            failed: 0,
-            latency,
-        }
-    }
-
     pub(super) fn of<'a>(requests: impl IntoIterator<Item = &'a RequestRecord>) -> Self {
-        let mut tally = Self::new();
-        requests.into_iter().for_each(|request| tally.add(request));
+        let mut tally = Self::default();
+        let mut latencies = Vec::new();
+        for request in requests {
+            tally.requests += 1;
+            if request.ok {
+                latencies.push(request.ms);
+            } else {
+                tally.failed += 1;
+            }
+        }
+        latencies.sort_by(f64::total_cmp);
+        tally.latency = quantiles(&latencies);
         tally
     }
+}
 
-    fn add(&mut self, request: &RequestRecord) {
-        self.requests += 1;
-        if request.ok {
-            // `as` takes what is no number for 0.
-            self.latency
-                .saturating_record(((request.ms * 1000.0) as u64).max(1));
-        } else {
-            self.failed += 1;
-        }
-    }
-
-    pub(super) fn requests(&self) -> u64 {
-        self.requests
-    }
-
-    pub(super) fn failed(&self) -> u64 {
-        self.failed
-    }
-
-    pub(super) fn quantiles(&self) -> Option<Quantiles> {
-        if self.latency.is_empty() {
-            return None;
-        }
-        // Well below 2^53.
-        let ms = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
-        Some(Quantiles {
-            p50_ms: ms(0.50),
-            p95_ms: ms(0.95),
-            p99_ms: ms(0.99),
-        })
-    }
+/// By nearest rank: the smallest latency that the given share of the pages did not exceed. A trial has some thousand
+/// pages; sorting them is exact and needs no histogram.
+fn quantiles(sorted_ms: &[f64]) -> Option<Quantiles> {
+    let last = sorted_ms.len().checked_sub(1)?;
+    let at = |percent: usize| {
+        let rank = (sorted_ms.len() * percent).div_ceil(100);
+        sorted_ms[rank.saturating_sub(1).min(last)]
+    };
+    Some(Quantiles {
+        p50_ms: at(50),
+        p95_ms: at(95),
+        p99_ms: at(99),
+    })
 }
 
 /// The measures of every route that was asked for.
@@ -84,9 +61,9 @@ pub(super) fn by_route(
         .map(|(route, requests)| {
             let tally = Tally::of(requests.iter().copied());
             let measures = RouteMeasures {
-                requests: tally.requests(),
-                failed_requests: tally.failed(),
-                latency: tally.quantiles(),
+                requests: tally.requests,
+                failed_requests: tally.failed,
+                latency: tally.latency,
                 bins: bins(&requests, horizon),
             };
             (route.to_owned(), measures)
@@ -111,9 +88,9 @@ pub(super) fn bins(requests: &[&RequestRecord], horizon: f64) -> Vec<LatencyBin>
             let tally = Tally::of(requests);
             LatencyBin {
                 at: index as f64 * LatencyBin::SECONDS,
-                requests: tally.requests(),
-                failed_requests: tally.failed(),
-                latency: tally.quantiles(),
+                requests: tally.requests,
+                failed_requests: tally.failed,
+                latency: tally.latency,
             }
         })
         .collect()
@@ -144,21 +121,23 @@ mod tests {
         let route = &by_route(&requests, 12.0)["GET /"];
         assert_eq!((route.requests, route.failed_requests), (101, 1));
         let latency = route.latency.unwrap();
-        let near = |value: f64, expected: f64| (value / expected - 1.0).abs() < 2e-3;
-        assert!(near(latency.p50_ms, 50.0), "{latency:?}");
-        assert!(
-            near(latency.p95_ms, 95.0) && near(latency.p99_ms, 99.0),
-            "{latency:?}"
+        assert_eq!(
+            latency,
+            Quantiles {
+                p50_ms: 50.0,
+                p95_ms: 95.0,
+                p99_ms: 99.0
+            }
         );
         assert_eq!(route.bins.len(), 3);
         assert_eq!(route.bins.iter().map(|bin| bin.requests).sum::<u64>(), 101);
         assert_eq!((route.bins[2].at, route.bins[2].requests), (10.0, 1));
-        assert!(near(route.bins[2].latency.unwrap().p50_ms, 100.0));
+        assert_eq!(route.bins[2].latency.unwrap().p50_ms, 100.0);
     }
 
     #[test]
     fn nothing_has_no_latency() {
-        assert_eq!(Tally::of([&request(1.0, 5.0, false)]).quantiles(), None);
+        assert_eq!(Tally::of([&request(1.0, 5.0, false)]).latency, None);
         assert!(by_route(&[], 10.0).is_empty());
     }
 }

@@ -84,7 +84,7 @@ impl LatencyBin {
     pub const SECONDS: f64 = 5.0;
 }
 
-/// Quantiles of a latency, in milliseconds, exact to three digits.
+/// Quantiles of a latency, in milliseconds, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// Half of the pages took at most this long.

@@ -76,9 +76,9 @@ impl<'a> Trial<'a> {
             .collect();
         let sum = |part: fn(&DeploymentMeasures) -> f64| deployments.values().map(part).sum();
         Measures {
-            requests: tally.requests(),
-            failed_requests: tally.failed(),
-            latency: tally.quantiles(),
+            requests: tally.requests,
+            failed_requests: tally.failed,
+            latency: tally.latency,
             routes: latency::by_route(&self.requests, self.horizon),
             replica_seconds: sum(|d| d.replica_seconds),
             over_replica_seconds: sum(|d| d.over_replica_seconds),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Phase, Scenario, ShopSource, Users};
+use super::{Scenario, Shape, ShopSource, Users};
 
 /// Longest load: a compressed day is minutes; beyond this somebody mistook the unit.
 const MOST_SECONDS: u32 = 24 * 3600;
@@ -150,7 +150,7 @@ impl Scenario {
                 format!("`{}` is named twice", phase.name),
             )?;
             within(phase.seconds, 1, MOST_SECONDS, format!("{field}.seconds"))?;
-            phase.check_users(&format!("{field}.users"))?;
+            phase.users.check(&format!("{field}.users"))?;
             total = total.saturating_add(phase.seconds);
         }
         within(total, 1, MOST_SECONDS, "load.phases".into())?;
@@ -171,22 +171,27 @@ impl Scenario {
     }
 }
 
-impl Phase {
-    fn check_users(&self, field: &str) -> Result<(), Problem> {
-        let users = |name: &str, users: u32| {
-            let separator = if name.is_empty() { "" } else { "." };
-            within(users, 1, MOST_USERS, format!("{field}{separator}{name}"))
-        };
-        let seconds = |name: &str, least: u32, most: u32, seconds: u32| {
+impl Users {
+    fn check(&self, field: &str) -> Result<(), Problem> {
+        match self {
+            Self::Constant(count) => within(*count, 1, MOST_USERS, field.to_owned()),
+            Self::Shaped(shape) => shape.check(field),
+        }
+    }
+}
+
+impl Shape {
+    fn check(&self, field: &str) -> Result<(), Problem> {
+        let users = |name: &str, users| within(users, 1, MOST_USERS, format!("{field}.{name}"));
+        let seconds = |name: &str, least, most, seconds| {
             within(seconds, least, most, format!("{field}.{name}"))
         };
-        match self.users {
-            Users::Constant(count) => users("", count),
-            Users::Ramp { from, to } => {
+        match *self {
+            Self::Ramp { from, to } => {
                 users("ramp.from", from)?;
                 users("ramp.to", to)
             }
-            Users::Sine {
+            Self::Sine {
                 low,
                 high,
                 period_seconds,
@@ -195,7 +200,7 @@ impl Phase {
                 users("sine.high", high)?;
                 seconds("sine.periodSeconds", 2, MOST_SECONDS, period_seconds)
             }
-            Users::Decay {
+            Self::Decay {
                 from,
                 to,
                 half_life_seconds,
@@ -204,7 +209,7 @@ impl Phase {
                 users("decay.to", to)?;
                 seconds("decay.halfLifeSeconds", 1, MOST_SECONDS, half_life_seconds)
             }
-            Users::Bursts {
+            Self::Bursts {
                 base,
                 peak,
                 every_seconds,

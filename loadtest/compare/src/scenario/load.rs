@@ -40,10 +40,23 @@ pub struct Phase {
 
 /// Users over the seconds of a phase. Rounded to whole users, at least 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(untagged)]
 pub enum Users {
-    /// Always as many. May be written as the bare number.
+    /// Always as many: written as the bare number.
     Constant(u32),
+    /// Written as `{ramp: {from: 5, to: 28}}`.
+    #[serde(serialize_with = "serde_yaml::with::singleton_map::serialize")]
+    Shaped(Shape),
+}
+
+/// How the number of users changes during a phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum Shape {
     /// Evenly from one number to another, which it reaches with the phase's last second.
     Ramp {
         /// At the begin.
@@ -164,14 +177,25 @@ impl Load {
 impl Phase {
     /// Users in this second of the phase, counted from 0.
     fn users_at(&self, second: u32) -> u32 {
+        let users = match &self.users {
+            Users::Constant(users) => f64::from(*users),
+            Users::Shaped(shape) => shape.users_at(second, self.seconds),
+        };
+        // Between two `u32`, so that it fits.
+        (users.round() as u32).max(1)
+    }
+}
+
+impl Shape {
+    /// Users in this second, counted from 0, of a phase of `seconds`.
+    fn users_at(&self, second: u32, seconds: u32) -> f64 {
         let t = f64::from(second);
-        let users = match self.users {
-            Users::Constant(users) => f64::from(users),
-            Users::Ramp { from, to } => {
-                let last = f64::from(self.seconds.saturating_sub(1).max(1));
-                between(from, to, t / last)
+        match *self {
+            Self::Ramp { from, to } => {
+                let last = seconds.saturating_sub(1).max(1);
+                between(from, to, t / f64::from(last))
             }
-            Users::Sine {
+            Self::Sine {
                 low,
                 high,
                 period_seconds,
@@ -179,12 +203,15 @@ impl Phase {
                 let angle = std::f64::consts::TAU * t / f64::from(period_seconds.max(1));
                 between(low, high, (1.0 - angle.cos()) / 2.0)
             }
-            Users::Decay {
+            Self::Decay {
                 from,
                 to,
                 half_life_seconds,
-            } => between(to, from, (-t / f64::from(half_life_seconds.max(1))).exp2()),
-            Users::Bursts {
+            } => {
+                let left = (-t / f64::from(half_life_seconds.max(1))).exp2();
+                between(to, from, left)
+            }
+            Self::Bursts {
                 base,
                 peak,
                 every_seconds,
@@ -193,9 +220,7 @@ impl Phase {
                 let burst = second % every_seconds.max(1) < for_seconds;
                 f64::from(if burst { peak } else { base })
             }
-        };
-        // Between two `u32`, so that it fits.
-        (users.round() as u32).max(1)
+        }
     }
 }
 
@@ -204,91 +229,29 @@ fn between(from: u32, to: u32, share: f64) -> f64 {
     f64::from(from) + (f64::from(to) - f64::from(from)) * share
 }
 
-/// The shapes that are written as maps.
-#[derive(Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
-enum Shape {
-    Constant(u32),
-    Ramp {
-        from: u32,
-        to: u32,
-    },
-    Sine {
-        low: u32,
-        high: u32,
-        period_seconds: u32,
-    },
-    Decay {
-        from: u32,
-        to: u32,
-        half_life_seconds: u32,
-    },
-    Bursts {
-        base: u32,
-        peak: u32,
-        every_seconds: u32,
-        for_seconds: u32,
-    },
-}
-
 impl<'de> Deserialize<'de> for Users {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(UsersVisitor)
     }
 }
 
+/// By hand, because an untagged enum forgets where it was and what it expected.
 struct UsersVisitor;
 
 impl<'de> Visitor<'de> for UsersVisitor {
     type Value = Users;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number of users, or one of constant, ramp, sine, decay, bursts")
+        f.write_str("a number of users, or one of ramp, sine, decay, bursts")
     }
 
     fn visit_u64<E: serde::de::Error>(self, users: u64) -> Result<Users, E> {
-        let users = u32::try_from(users)
-            .map_err(|_| E::custom(format_args!("{users} users are too many")))?;
-        Ok(Users::Constant(users))
+        u32::try_from(users)
+            .map(Users::Constant)
+            .map_err(|_| E::custom(format_args!("{users} users are too many")))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Users, A::Error> {
-        Ok(match Shape::deserialize(MapAccessDeserializer::new(map))? {
-            Shape::Constant(users) => Users::Constant(users),
-            Shape::Ramp { from, to } => Users::Ramp { from, to },
-            Shape::Sine {
-                low,
-                high,
-                period_seconds,
-            } => Users::Sine {
-                low,
-                high,
-                period_seconds,
-            },
-            Shape::Decay {
-                from,
-                to,
-                half_life_seconds,
-            } => Users::Decay {
-                from,
-                to,
-                half_life_seconds,
-            },
-            Shape::Bursts {
-                base,
-                peak,
-                every_seconds,
-                for_seconds,
-            } => Users::Bursts {
-                base,
-                peak,
-                every_seconds,
-                for_seconds,
-            },
-        })
+        Shape::deserialize(MapAccessDeserializer::new(map)).map(Users::Shaped)
     }
 }

@@ -15,7 +15,7 @@ mod shop;
 mod text;
 
 pub use error::ScenarioError;
-pub use load::{Load, Phase, Stage, Users};
+pub use load::{Load, Phase, Shape, Stage, Users};
 pub use shop::{RoleWork, Shop, ShopSource};
 
 use serde::{Deserialize, Serialize};

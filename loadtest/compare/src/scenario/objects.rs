@@ -95,8 +95,16 @@ impl Deployment {
         };
         refuse_target(given.contains_key("scaleTargetRef"), field)?;
         let spec = self.hpa_spec();
-        let read: HorizontalPodAutoscalerSpec = serde_json::from_value(spec.clone())
-            .map_err(|error| Problem::new(field, error.to_string()))?;
+        let read: HorizontalPodAutoscalerSpec =
+            serde_path_to_error::deserialize(&spec).map_err(|error| {
+                let inner = error.path().to_string();
+                let separator = if inner == "." { "" } else { "." };
+                let place = inner.trim_start_matches('.');
+                Problem::new(
+                    format!("{field}{separator}{place}"),
+                    error.inner().to_string(),
+                )
+            })?;
         let known = serde_json::to_value(&read).map_err(|e| Problem::new(field, e.to_string()))?;
         if let Some(unknown) = unknown_field(&spec, &known, field) {
             return Err(Problem::new(unknown, "autoscaling/v2 has no such field"));

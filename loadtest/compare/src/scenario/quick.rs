@@ -1,6 +1,6 @@
 //! A scenario cut short, to see that everything works.
 
-use super::{Scenario, Users};
+use super::{Scenario, Shape, Users};
 
 /// Seconds before the step at most: enough requests for the check of equal load to mean something.
 const BEFORE: u32 = 14;
@@ -26,22 +26,8 @@ impl Scenario {
                 shrink = after;
             }
             phase.seconds = shrink.seconds(phase.seconds, 1);
-            match &mut phase.users {
-                Users::Constant(_) | Users::Ramp { .. } => {}
-                Users::Sine { period_seconds, .. } => {
-                    *period_seconds = shrink.seconds(*period_seconds, 2);
-                }
-                Users::Decay {
-                    half_life_seconds, ..
-                } => *half_life_seconds = shrink.seconds(*half_life_seconds, 1),
-                Users::Bursts {
-                    every_seconds,
-                    for_seconds,
-                    ..
-                } => {
-                    *every_seconds = shrink.seconds(*every_seconds, 2);
-                    *for_seconds = shrink.seconds(*for_seconds, 1).min(*every_seconds - 1);
-                }
+            if let Users::Shaped(shape) = &mut phase.users {
+                shrink.shape(shape);
             }
         }
         quick
@@ -67,5 +53,25 @@ impl Shrink {
         // `most <= whole`, so that the quotient fits.
         let scaled = u64::from(seconds) * u64::from(self.most) / u64::from(self.whole);
         (scaled as u32).max(least)
+    }
+    /// Shortens the lengths within a shape; a ramp has that of its phase.
+    fn shape(self, shape: &mut Shape) {
+        match shape {
+            Shape::Ramp { .. } => {}
+            Shape::Sine { period_seconds, .. } => {
+                *period_seconds = self.seconds(*period_seconds, 2);
+            }
+            Shape::Decay {
+                half_life_seconds, ..
+            } => *half_life_seconds = self.seconds(*half_life_seconds, 1),
+            Shape::Bursts {
+                every_seconds,
+                for_seconds,
+                ..
+            } => {
+                *every_seconds = self.seconds(*every_seconds, 2);
+                *for_seconds = self.seconds(*for_seconds, 1).min(*every_seconds - 1);
+            }
+        }
     }
 }

@@ -140,13 +140,44 @@ impl<'de> Visitor<'de> for Locate<'_> {
         let Some((wanted, rest)) = self.0.split_first() else {
             return Err(A::Error::custom("here"));
         };
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == *wanted {
+        let last = rest.is_empty();
+        while let Some(found) = entries.next_key_seed(LocateKey { wanted, last })? {
+            if found {
                 entries.next_value_seed(Locate(rest))?;
             } else {
                 entries.next_value::<IgnoredAny>()?;
             }
         }
         Err(A::Error::custom("here"))
+    }
+}
+
+/// Tells whether a key is the wanted one; fails there when it is the end of the path, because a value may begin on
+/// another line.
+struct LocateKey<'a> {
+    wanted: &'a str,
+    last: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for LocateKey<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for LocateKey<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        match key == self.wanted {
+            true if self.last => Err(E::custom("here")),
+            found => Ok(found),
+        }
     }
 }

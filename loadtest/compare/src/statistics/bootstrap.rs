@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Resamples: enough that the interval's ends do not depend on the seed for five trials.
-const RESAMPLES: usize = 4_000;
+const RESAMPLES: usize = 2_000;
 /// Resamples cut off at each end of a 95 % interval.
 const CUT: usize = RESAMPLES / 40;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::local::DEFAULT_PARENT;
-use crate::{bench, demo};
+use crate::{bench, compare, demo};
 
 /// Drives real load through a system that an autoscaler controls, on a local cluster of its own.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Start everything on this machine, drive a load step, show what the scaler does, clean up
     Demo(demo::DemoArgs),
+    /// Compare Viperscale with the stock HPA on the same load, and write a report
+    Compare(compare::CompareArgs),
     /// The local cluster by itself
     #[command(subcommand)]
     Cluster(ClusterCommand),

@@ -5,6 +5,7 @@
 //! locust      real load, one virtual user at a time
 //! viperscale  scaler and agent as a user runs them
 //! demo        load step ─▶ replica changes ─▶ timeline ─▶ summary
+//! compare     trials under either autoscaler on the same load ─▶ report
 //! bench       what the probes cost
 //! ```
 //!
@@ -13,10 +14,11 @@
 
 pub mod bench;
 pub mod cli;
+pub mod compare;
 pub mod demo;
 pub mod local;
 pub mod locust;
-pub mod shop;
+pub pub mod shop;
 pub mod shop_manifests;
 pub mod viperscale;
 

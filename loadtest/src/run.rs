@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{ApiserverArgs, BenchCommand, Cli, ClusterCommand, Command, NodeArgs};
 use crate::local::interrupted;
-use crate::{bench, cluster, demo};
+use crate::{bench, cluster, compare, demo};
 
 /// Runs `cli` to its end.
 ///
@@ -21,6 +21,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             // The watch of replicas outlives the API server by a moment, which is no news.
             log_by_default("warn,kube_client=off");
             parent_runtime()?.block_on(demo::run(args))
+        }
+        Command::Compare(args) => {
+            // The watches outlive the API server of each trial by a moment, which is no news.
+            log_by_default("warn,kube_client=off,kube_runtime=off");
+            parent_runtime()?.block_on(compare::run(args))
         }
         Command::Cluster(ClusterCommand::Up(args)) => {
             log_by_default("warn");

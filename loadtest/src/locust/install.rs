@@ -324,7 +324,8 @@ async fn follow(output: Option<impl AsyncRead + Unpin>, mut hear: impl FnMut(Str
 }
 
 /// The pinned version of Locust.
-fn version() -> &'static str {
+#[must_use]
+pub fn version() -> &'static str {
     REQUIREMENTS
         .lines()
         .find_map(|line| line.strip_prefix("locust=="))

@@ -20,7 +20,7 @@ mod spinner;
 
 pub use error::LocustError;
 pub use event::{Event, Request, RouteTotals, Totals};
-pub use install::Locust;
+pub use install::{Locust, version};
 pub use plan::{AT_ONCE, LoadPlan, Stage};
 pub use run::Run;
 pub use spinner::Spinner;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::local::DEFAULT_PARENT;
-use crate::{bench, compare, demo};
+use crate::{bench, compare, demo, node};
 
 /// Drives real load through a system that an autoscaler controls, on a local cluster of its own.
 #[derive(Debug, Parser)]
@@ -32,7 +32,7 @@ pub enum Command {
     /// The control plane of the local cluster: API server and controllers
     Apiserver(ApiserverArgs),
     /// A node that runs pods as processes, for the local cluster or any other control plane
-    Node(NodeArgs),
+    Node(node::NodeArgs),
 }
 
 /// What can be done with the local cluster.
@@ -80,18 +80,4 @@ pub struct ApiserverArgs {
         default_value = "127.0.0.1:0"
     )]
     pub address: std::net::SocketAddr,
-}
-
-/// Options of `node`.
-#[derive(Debug, Args)]
-pub struct NodeArgs {
-    /// The control plane to join
-    #[arg(long, env = "KUBECONFIG")]
-    pub kubeconfig: PathBuf,
-    /// Name of the Node object
-    #[arg(long, env = "VIPERSCALE_NODE_NAME", default_value = crate::local::NODE_NAME)]
-    pub name: String,
-    /// Where the pods' logs and state go
-    #[arg(long, env = "VIPERSCALE_DIR", default_value_os_t = PathBuf::from(DEFAULT_PARENT).join("node"))]
-    pub dir: PathBuf,
 }

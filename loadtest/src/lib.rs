@@ -18,6 +18,7 @@ pub mod compare;
 pub mod demo;
 pub mod local;
 pub mod locust;
+pub mod node;
 pub mod shop;
 pub mod shop_manifests;
 pub mod viperscale;

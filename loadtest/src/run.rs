@@ -7,9 +7,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{ApiserverArgs, BenchCommand, Cli, ClusterCommand, Command, NodeArgs};
+use crate::cli::{ApiserverArgs, BenchCommand, Cli, ClusterCommand, Command};
 use crate::local::interrupted;
-use crate::{bench, cluster, compare, demo};
+use crate::{bench, cluster, compare, demo, node};
 
 /// Runs `cli` to its end.
 ///
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Node(args) => {
             log_by_default("info");
-            server_runtime()?.block_on(node(args))
+            server_runtime()?.block_on(async { node::run(args, cancelled_by_signal()).await })
         }
     }
 }
@@ -107,13 +107,6 @@ async fn apiserver(args: ApiserverArgs) -> Result<ExitCode> {
         tracing::info!(address = %server.address(), "the API server answers");
     };
     local_apiserver::run_control_plane(config, cancelled_by_signal(), started).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn node(args: NodeArgs) -> Result<ExitCode> {
-    let config =
-        local_node::NodeConfig::from_kubeconfig(args.name, &args.kubeconfig, args.dir).await?;
-    local_node::run(config, cancelled_by_signal()).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,11 +8,14 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Taint;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::address::PodCidr;
+use crate::address::Cidr;
 use crate::error::NodeError;
 
 /// Longest node name; with it, cgroup and lock file names stay within the kernel's limits.
 const MAX_NAME: usize = 63;
+
+/// Key of the taint that a pod has to tolerate by name, and of the Node's label.
+pub const HOST_PROCESSES: &str = "viperscale.dev/host-processes";
 
 /// Settings of one node. [`NodeConfig::new`] fills in the defaults; every field can be changed.
 #[derive(Debug, Clone)]
@@ -25,16 +28,24 @@ pub struct NodeConfig {
     /// Directory for logs; made if it does not exist.
     pub run_dir: PathBuf,
     /// Range of the pods' addresses. Nodes on one machine need different ones.
-    pub pod_cidr: PodCidr,
+    pub pod_cidr: Cidr,
+    /// Range of Services whose addresses are served here besides those in 127.0.0.0/8: for control
+    /// planes that give out others, on machines without a service proxy of their own.
+    pub service_cidr: Option<Cidr>,
     /// The node's own address in its status.
     pub address: IpAddr,
     /// Pods at a time.
     pub max_pods: u32,
     /// Labels besides those that every node has.
     pub labels: BTreeMap<String, String>,
-    /// Taints that keep away pods that do not tolerate them. A node that joins a real cluster needs
-    /// one: it runs host programs, not images.
+    /// Taints that keep away pods that do not tolerate them.
     pub taints: Vec<Taint>,
+    /// Whether only pods run that tolerate [`HOST_PROCESSES`] by name, and the Node has that taint.
+    /// A node that joins a real cluster needs it: it runs host programs, as root, instead of the
+    /// images that others expect, and DaemonSets tolerate any taint.
+    pub tainted: bool,
+    /// How long a control plane that does not answer is waited for at the start; `None` for ever.
+    pub wait: Option<Duration>,
     /// Size at which a container's log starts anew, in bytes; the one before it is kept.
     pub log_max_bytes: u64,
     /// Client connections of the service proxy at a time.
@@ -67,11 +78,14 @@ impl NodeConfig {
             name: name.into(),
             kube,
             run_dir: run_dir.into(),
-            pod_cidr: PodCidr::default(),
+            pod_cidr: Cidr::PODS,
+            service_cidr: None,
             address: Ipv4Addr::LOCALHOST.into(),
             max_pods: 110,
             labels: BTreeMap::new(),
             taints: Vec::new(),
+            tainted: false,
+            wait: None,
             log_max_bytes: 10 << 20,
             max_connections: 4_096,
             shutdown_grace: Duration::from_secs(5),
@@ -107,6 +121,14 @@ impl NodeConfig {
         if self.max_pods == 0 || self.max_connections == 0 {
             return Err(NodeError::Setting(
                 "max_pods and max_connections must be at least 1",
+            ));
+        }
+        if self
+            .service_cidr
+            .is_some_and(|services| services.overlaps(self.pod_cidr))
+        {
+            return Err(NodeError::Setting(
+                "the ranges of pods and services must not overlap",
             ));
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! Why a node does not start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cgroup::CgroupError;
+use crate::local_routes::RouteError;
 use crate::lock::LockError;
 use crate::metrics::CertificateError;
 
@@ -37,6 +39,25 @@ pub enum NodeError {
     /// The client cannot be made from the configuration.
     #[error("no Kubernetes client from this configuration: {0}")]
     Client(#[source] Box<kube::Error>),
+    /// The control plane did not answer in time.
+    #[error("the control plane at {server} did not answer within {} s; is it running, and is the kubeconfig for it?", waited.as_secs())]
+    Unreachable {
+        /// Its URL.
+        server: String,
+        /// How long it was tried.
+        waited: Duration,
+        /// The last attempt's failure.
+        source: Box<kube::Error>,
+    },
+    /// The kubeconfig's user lacks rights.
+    #[error("the kubeconfig's user may not: {}; grant it these rights, or use another kubeconfig", .0.join("; "))]
+    Forbidden(Vec<String>),
+    /// Another kind of node has this name.
+    #[error("a Node {0:?} exists that is not of this kind; choose another name")]
+    NameTaken(String),
+    /// A range of addresses cannot be used.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// The API server refused the node.
     #[error("cannot register node {name:?}: {source}")]
     Register {

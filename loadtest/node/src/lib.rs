@@ -9,6 +9,7 @@
 //!        ◀─ status ── (pure) ◀──────────┘         ├─ env (pure)
 //!                                                 ├─ process ────────▶ program, born in its cgroup
 //!                                                 └─ probe ──────────▶ asks it how it is
+//!  APIService     ◀── metrics ◀── CPU time and memory of every container ─── reads ──▶ cgroup files
 //!  Services,      ── watch ──▶ proxy: routes (pure) ─▶ one listener per clusterIP:port ─▶ ready pods
 //!  EndpointSlices
 //! ```
@@ -19,8 +20,11 @@
 //!   containers forked themselves is swept by the next start or by [`sweep`].
 //! - Requests go to a pod from the moment it is ready, and stop before it is told to end.
 //!
-//! What it leaves out, on purpose: images (the name is recorded, `command` is a host program), volumes,
-//! container isolation other than cgroups, lifecycle hooks, the kubelet's own HTTP API (logs, exec).
+//! - Metrics are as late as cAdvisor's and metrics-server's, so that an autoscaler on top of them is.
+//!
+//! What it leaves out, on purpose: images (the name is recorded, `command` is a host program), volumes
+//! (pods start without them, service account tokens included, and the log says so), container
+//! isolation other than cgroups, lifecycle hooks, the kubelet's own HTTP API (logs, exec).
 
 mod address;
 mod cache;
@@ -28,6 +32,7 @@ mod cgroup;
 mod config;
 mod env;
 mod error;
+mod local_routes;
 mod lock;
 mod metrics;
 mod node;
@@ -37,11 +42,13 @@ mod process;
 mod proxy;
 mod quantity;
 mod registration;
+mod rights;
 
-pub use address::{InvalidCidr, PodCidr};
+pub use address::{Cidr, InvalidCidr};
 pub use cgroup::{CgroupError, Swept};
-pub use config::{MetricsApi, NodeConfig};
+pub use config::{HOST_PROCESSES, MetricsApi, NodeConfig};
 pub use error::NodeError;
+pub use local_routes::RouteError;
 pub use lock::LockError;
 pub use metrics::CertificateError;
 pub use node::{run, sweep};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::address::Allocator;
+use crate::address::{Allocator, Cidr};
 use crate::cache::cache;
 use crate::cgroup::{self, Cgroups, Swept};
 use crate::config::{MetricsApi, NodeConfig, check_name};
@@ -23,6 +23,7 @@ use crate::pod::{Manager, NodeContext};
 use crate::process::Spawner;
 use crate::proxy::ServiceProxy;
 use crate::registration::{Capacity, HEARTBEAT, Registrar, STATUS_EVERY};
+use crate::{local_routes, rights};
 
 /// First and longest wait between attempts to register.
 const REGISTER_RETRY: std::ops::RangeInclusive<Duration> =
@@ -35,10 +36,11 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Runs a node until `stop`; returns when no process and no cgroup of its pods is left.
 ///
 /// Before it starts it removes what an earlier node of this name left behind. An API server that
-/// cannot be reached is waited for.
+/// cannot be reached is waited for as long as the configuration says.
 ///
 /// # Errors
-/// When the node cannot start: no root, no cgroups, the name in use, credentials refused.
+/// When the node cannot start: no root, no cgroups, the name in use, no answer from the control
+/// plane, credentials refused, rights missing, a range of addresses that is in use.
 pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), NodeError> {
     config.check()?;
     require_root()?;
@@ -52,7 +54,7 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
         );
     }
     let result = run_locked(&config, &stop).await;
-    // Pods have removed their own cgroups; this removes the directories above them.
+    // Pods have removed their own cgroups; this removes the directories above them, and routes.
     sweep_locked(&config.name).await?;
     result
 }
@@ -66,7 +68,7 @@ pub fn sweep(node_name: &str) -> Result<Swept, NodeError> {
     check_name(node_name)?;
     require_root()?;
     let _lock = NodeLock::acquire(node_name)?;
-    Ok(cgroup::sweep_tree(node_name)?)
+    sweep_now(node_name)
 }
 
 fn require_root() -> Result<(), NodeError> {
@@ -80,11 +82,18 @@ fn require_root() -> Result<(), NodeError> {
 
 async fn sweep_locked(name: &str) -> Result<Swept, NodeError> {
     let name = name.to_owned();
-    let sweeping = tokio::task::spawn_blocking(move || cgroup::sweep_tree(&name));
+    let sweeping = tokio::task::spawn_blocking(move || sweep_now(&name));
     match sweeping.await {
-        Ok(swept) => Ok(swept?),
+        Ok(swept) => swept,
         Err(error) => Err(system("remove leftovers")(std::io::Error::other(error))),
     }
+}
+
+/// The caller holds the lock.
+fn sweep_now(name: &str) -> Result<Swept, NodeError> {
+    let swept = cgroup::sweep_tree(name)?;
+    local_routes::remove(name)?;
+    Ok(swept)
 }
 
 async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(), NodeError> {
@@ -94,6 +103,14 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
     )))?;
     let client =
         kube::Client::try_from(config.kube.clone()).map_err(|e| NodeError::Client(Box::new(e)))?;
+    if !answers(config, &client, stop).await? {
+        return Ok(());
+    }
+    let ranges: Vec<Cidr> = [Some(config.pod_cidr), config.service_cidr]
+        .into_iter()
+        .flatten()
+        .collect();
+    local_routes::add(&config.name, &ranges)?;
     let capacity = Capacity::of_machine(config.max_pods);
     let changed = Arc::new(Notify::new());
     let (services, keep_services) = cache::<Service>(Api::all(client.clone()), changed.clone());
@@ -117,15 +134,9 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
         run_dir: config.run_dir.clone(),
         log_max_bytes: config.log_max_bytes,
         default_grace: config.shutdown_grace,
+        tainted: config.tainted,
     });
-    let registrar = Registrar::new(
-        &client,
-        &config.name,
-        config.address,
-        capacity,
-        config.labels.clone(),
-        config.taints.clone(),
-    );
+    let registrar = Registrar::new(&client, config, capacity);
     let metrics = match (config.metrics_api, meters) {
         (MetricsApi::Off, _) => None,
         (MetricsApi::Register, Ok(files)) => {
@@ -137,7 +148,7 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
             None
         }
     };
-    if !register(&registrar, &config.name, stop).await? {
+    if !register(&registrar, config, stop).await? {
         return Ok(());
     }
     tracing::info!(node = config.name, "node is ready");
@@ -161,7 +172,8 @@ async fn run_locked(config: &NodeConfig, stop: &CancellationToken) -> Result<(),
         () = stop.cancelled() => {}
     }
     let limit = config.max_connections;
-    let proxy = ServiceProxy::new(services.clone(), slices, changed, routed_sender, limit);
+    let serves = config.service_cidr;
+    let proxy = ServiceProxy::new(services, slices, changed, routed_sender, limit, serves);
     let proxy_stop = CancellationToken::new();
     background.spawn(proxy.run(proxy_stop.clone()));
     let max_pods = usize::try_from(config.max_pods).unwrap_or(usize::MAX);
@@ -204,29 +216,83 @@ async fn leave(registrar: Option<&Registrar>, registration: Option<&Registration
     }
 }
 
-/// Registers, waiting for an API server that does not answer yet. False when stopped meanwhile.
-async fn register(
-    registrar: &Registrar,
-    name: &str,
+/// Waits until the API server answers, and checks that it will let the node do its work. False when
+/// stopped meanwhile.
+async fn answers(
+    config: &NodeConfig,
+    client: &kube::Client,
     stop: &CancellationToken,
 ) -> Result<bool, NodeError> {
+    let metrics = config.metrics_api == MetricsApi::Register;
+    let asked = attempt(config, stop, || rights::missing(client, metrics)).await?;
+    match asked {
+        None => Ok(false),
+        Some(missing) if missing.is_empty() => Ok(true),
+        Some(missing) => Err(NodeError::Forbidden(missing)),
+    }
+}
+
+/// Registers. False when stopped meanwhile.
+async fn register(
+    registrar: &Registrar,
+    config: &NodeConfig,
+    stop: &CancellationToken,
+) -> Result<bool, NodeError> {
+    let foreign = attempt(config, stop, || registrar.is_foreign()).await?;
+    if foreign == Some(true) {
+        return Err(NodeError::NameTaken(config.name.clone()));
+    }
+    let registered = attempt(config, stop, || registrar.register()).await?;
+    Ok(registered.is_some())
+}
+
+/// Does something until it succeeds, the API server says no, or the configured time is over. `None`
+/// when stopped meanwhile.
+async fn attempt<T, F>(
+    config: &NodeConfig,
+    stop: &CancellationToken,
+    act: impl Fn() -> F,
+) -> Result<Option<T>, NodeError>
+where
+    F: Future<Output = kube::Result<T>>,
+{
+    let start = Instant::now();
     let mut wait = *REGISTER_RETRY.start();
     loop {
-        match registrar.register().await {
-            Ok(()) => return Ok(true),
+        let left = config
+            .wait
+            .map_or(Duration::MAX, |wait| wait.saturating_sub(start.elapsed()));
+        let error = tokio::select! {
+            acted = timeout(left, act()) => match acted {
+                Ok(Ok(value)) => return Ok(Some(value)),
+                Ok(Err(error)) => error,
+                Err(_) => kube::Error::Service("no answer".into()),
+            },
+            () = stop.cancelled() => return Ok(None),
+        };
+        match error {
             // The server understood and said no: trying again would not help.
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 401 | 403 | 422) => {
-                let source = Box::new(kube::Error::Api(status));
+            kube::Error::Api(status) if matches!(status.code, 400 | 401 | 403 | 422) => {
                 return Err(NodeError::Register {
-                    name: name.to_owned(),
-                    source,
+                    name: config.name.clone(),
+                    source: Box::new(kube::Error::Api(status)),
                 });
             }
-            Err(error) => tracing::warn!(%error, "not registered yet, trying again"),
+            error if config.wait.is_some_and(|wait| start.elapsed() >= wait) => {
+                return Err(NodeError::Unreachable {
+                    server: config.kube.cluster_url.to_string(),
+                    waited: start.elapsed(),
+                    source: Box::new(error),
+                });
+            }
+            error => tracing::warn!(%error, "the control plane does not answer yet, trying again"),
         }
+        let left = config
+            .wait
+            .map_or(wait, |wait| wait.saturating_sub(start.elapsed()));
         tokio::select! {
-            () = sleep(wait) => {}
-            () = stop.cancelled() => return Ok(false),
+            () = sleep(wait.min(left)) => {}
+            () = stop.cancelled() => return Ok(None),
         }
         wait = (wait * 2).min(*REGISTER_RETRY.end());
     }

@@ -14,6 +14,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
+use crate::address::Cidr;
+use crate::config::{HOST_PROCESSES, NodeConfig};
+
 /// Where kubelets keep their leases.
 pub(crate) const LEASE_NAMESPACE: &str = "kube-node-lease";
 /// The kubelet's, in seconds: after this long without renewal the node counts as lost.
@@ -81,27 +84,43 @@ pub(crate) struct Registrar {
     capacity: Capacity,
     labels: BTreeMap<String, String>,
     taints: Vec<Taint>,
+    pod_cidr: Cidr,
 }
 
 impl Registrar {
-    /// `labels` and `taints` come on top of the ones that every node has.
-    pub(crate) fn new(
-        client: &kube::Client,
-        name: &str,
-        address: IpAddr,
-        capacity: Capacity,
-        labels: BTreeMap<String, String>,
-        taints: Vec<Taint>,
-    ) -> Self {
+    /// Keeps the objects of the configured node.
+    pub(crate) fn new(client: &kube::Client, config: &NodeConfig, capacity: Capacity) -> Self {
+        let opt_in = config.tainted.then(|| Taint {
+            key: HOST_PROCESSES.to_owned(),
+            value: Some("true".to_owned()),
+            effect: "NoSchedule".to_owned(),
+            time_added: None,
+        });
         Self {
             nodes: Api::all(client.clone()),
             leases: Api::namespaced(client.clone(), LEASE_NAMESPACE),
-            name: name.to_owned(),
-            address,
+            name: config.name.clone(),
+            address: config.address,
             capacity,
-            labels,
-            taints,
+            labels: config.labels.clone(),
+            taints: config.taints.iter().cloned().chain(opt_in).collect(),
+            pod_cidr: config.pod_cidr,
         }
+    }
+
+    /// Whether the Node of this name is something else than an earlier run of this kind of node.
+    ///
+    /// # Errors
+    /// What the API server answered.
+    pub(crate) async fn is_foreign(&self) -> kube::Result<bool> {
+        let Some(node) = self.nodes.get_opt(&self.name).await? else {
+            return Ok(false);
+        };
+        Ok(!node
+            .metadata
+            .labels
+            .unwrap_or_default()
+            .contains_key(HOST_PROCESSES))
     }
 
     /// Creates the Node, or takes over the one of an earlier run, and says that it is ready.
@@ -113,7 +132,15 @@ impl Registrar {
         match self.nodes.create(&PostParams::default(), &node).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                let patch = json!({"metadata": {"labels": node.metadata.labels}});
+                let old = self.nodes.get(&self.name).await?;
+                let patch = json!({
+                    "metadata": {
+                        "labels": node.metadata.labels,
+                        // Refused when somebody else taints it at the same moment.
+                        "resourceVersion": old.metadata.resource_version,
+                    },
+                    "spec": {"taints": self.taints_on(old.spec.and_then(|spec| spec.taints))},
+                });
                 self.nodes
                     .patch(&self.name, &PatchParams::default(), &Patch::Merge(patch))
                     .await?;
@@ -207,12 +234,27 @@ impl Registrar {
             ("kubernetes.io/hostname".to_owned(), self.name.clone()),
             ("kubernetes.io/os".to_owned(), "linux".to_owned()),
             ("kubernetes.io/arch".to_owned(), architecture().to_owned()),
+            (HOST_PROCESSES.to_owned(), "true".to_owned()),
         ]);
         labels.extend(self.labels.clone());
         labels
     }
 
+    /// Our taints besides those that others, such as controllers, have put on the Node.
+    fn taints_on(&self, existing: Option<Vec<Taint>>) -> Vec<Taint> {
+        let ours = |taint: &Taint| {
+            let same = |own: &&Taint| own.key == taint.key && own.effect == taint.effect;
+            taint.key == HOST_PROCESSES || self.taints.iter().find(same).is_some()
+        };
+        let mut taints = existing.unwrap_or_default();
+        taints.retain(|taint| !ours(taint));
+        taints.extend(self.taints.iter().cloned());
+        taints
+    }
+
     fn node(&self) -> Node {
+        // One that controllers could hand out themselves; loopback ranges mean nothing to them.
+        let pod_cidr = (!self.pod_cidr.is_loopback()).then(|| self.pod_cidr.to_string());
         Node {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
@@ -221,6 +263,8 @@ impl Registrar {
             },
             spec: Some(NodeSpec {
                 taints: (!self.taints.is_empty()).then(|| self.taints.clone()),
+                pod_cidrs: pod_cidr.clone().map(|range| vec![range]),
+                pod_cidr,
                 ..NodeSpec::default()
             }),
             status: Some(self.status(None, Timestamp::now())),

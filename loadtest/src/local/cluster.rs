@@ -118,6 +118,8 @@ pub fn node_process(programs: &Programs, kubeconfig: &Path, dir: &Path) -> Proce
             NODE_NAME.into(),
             "--dir".into(),
             dir.join("node").into(),
+            // Nothing else would run the pods.
+            "--untainted".into(),
         ],
         env: Vec::new(),
     }

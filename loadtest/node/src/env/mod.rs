@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, Service};
 
+use crate::config::HOST_PROCESSES;
+
 pub(crate) use expand::expand;
 pub(crate) use fields::PodFields;
 pub(crate) use service_links::service_links;
@@ -21,6 +23,12 @@ pub(crate) enum ConfigError {
     /// Images are recorded, not pulled, so nothing supplies a default command.
     #[error("container {0:?} has no command: this node runs host programs and pulls no image")]
     NoCommand(String),
+    /// The pod is for nodes that run images, and was bound here because it tolerates any taint.
+    #[error(
+        "not started: this node runs host programs as root; a pod that is meant for it tolerates \
+         the taint {HOST_PROCESSES} by name"
+    )]
+    NotMeant,
     /// A variable or field comes from somewhere this node cannot read.
     #[error("environment variable {name:?}: {problem}")]
     Variable {

@@ -30,6 +30,7 @@ pub(crate) use containers::{Containers, MeteredContainer};
 pub(crate) use meter::Meter;
 pub(crate) use register::Registration;
 pub use serve::CertificateError;
+pub(crate) use serve::{CONFIG_MAP, NAMESPACE};
 use serve::{Server, ServingCertificate};
 
 use crate::error::NodeError;

@@ -20,14 +20,13 @@ use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use tokio::time::Instant;
 
 use super::answers::{GROUP, VERSION};
+use super::serve::NAMESPACE;
 use crate::registration::{LEASE_NAMESPACE, LEASE_TIME};
 
-/// Where the Service lies.
-pub(crate) const NAMESPACE: &str = "kube-system";
-/// Its name.
-pub(crate) const SERVICE: &str = "viperscale-node-metrics";
+/// Name of the Service.
+const SERVICE: &str = "viperscale-node-metrics";
 /// The name that the APIService must have.
-pub(crate) const API_SERVICE: &str = "v1beta1.metrics.k8s.io";
+const API_SERVICE: &str = "v1beta1.metrics.k8s.io";
 /// Label of our objects; its value is the node that serves.
 const NODE_LABEL: &str = "viperscale.dev/node-metrics";
 /// As metrics-server's own manifests have them.

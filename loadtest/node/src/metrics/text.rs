@@ -12,7 +12,7 @@ pub(super) fn cpu(nano_cores: u64) -> String {
         return "0".to_owned();
     }
     for suffix in ["n", "u", "m"] {
-        if mantissa % 1_000 != 0 {
+        if !mantissa.is_multiple_of(1_000) {
             return format!("{mantissa}{suffix}");
         }
         mantissa /= 1_000;

@@ -54,6 +54,8 @@ pub(crate) struct NodeContext {
     pub log_max_bytes: u64,
     /// Time to end for a container that its liveness probe condemned.
     pub default_grace: Duration,
+    /// Whether only pods run that tolerate the node's own taint by name.
+    pub tainted: bool,
 }
 
 impl NodeContext {

@@ -12,6 +12,7 @@ mod orders;
 mod restart;
 mod run;
 mod status;
+mod suitability;
 mod supervisor;
 mod view;
 mod worker;

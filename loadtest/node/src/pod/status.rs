@@ -14,7 +14,13 @@ use super::view::{ContainerView, State};
 use crate::cgroup::Qos;
 
 /// Conditions that the node owns; others in the object are left as they are.
-const OWNED: [&str; 4] = ["PodScheduled", "Initialized", "ContainersReady", "Ready"];
+const OWNED: [&str; 5] = [
+    "PodReadyToStartContainers",
+    "PodScheduled",
+    "Initialized",
+    "ContainersReady",
+    "Ready",
+];
 
 /// What the node knows about a pod.
 #[derive(Debug, Clone)]
@@ -152,12 +158,20 @@ fn conditions(pod: &Pod, view: &PodView, phase: &str, now: Timestamp) -> Vec<Pod
         Err("ContainersNotInitialized")
     };
 
+    // It has an address and cgroups, which it keeps until it is over. The kubelet gives no reason.
+    let set_up = if view.pod_ip.is_some() && !over {
+        Ok(())
+    } else {
+        Err("")
+    };
+
     let mut all: Vec<PodCondition> = old
         .iter()
         .filter(|c| !OWNED.contains(&c.type_.as_str()))
         .cloned()
         .collect();
     for (type_, state, message) in [
+        ("PodReadyToStartContainers", set_up, None),
         ("PodScheduled", Ok(()), None),
         ("Initialized", initialized, None),
         ("ContainersReady", containers_ready, message.clone()),
@@ -171,7 +185,10 @@ fn conditions(pod: &Pod, view: &PodView, phase: &str, now: Timestamp) -> Vec<Pod
         all.push(PodCondition {
             type_: type_.to_owned(),
             status: status.to_owned(),
-            reason: state.err().map(str::to_owned),
+            reason: state
+                .err()
+                .filter(|reason| !reason.is_empty())
+                .map(str::to_owned),
             message,
             last_transition_time: Some(since.unwrap_or(Time(now))),
             ..PodCondition::default()

@@ -20,6 +20,7 @@ use super::manager::NodeContext;
 use super::orders::{Orders, Stop};
 use super::restart::RestartPolicy;
 use super::status::{PodView, earlier_statuses, pod_status};
+use super::suitability::{self, LeftOut};
 use super::supervisor::Supervisor;
 use super::view::ContainerView;
 use super::writer::{delete_object, write_statuses};
@@ -139,6 +140,7 @@ impl Worker {
         };
         self.view.pod_ip = Some(sandbox.address.into());
         self.report();
+        self.log_left_out();
 
         let (publish, views) = mpsc::channel(VIEWS);
         let (stop, _) = watch::channel(None);
@@ -167,6 +169,17 @@ impl Worker {
             self.view.failed = Some(("Terminated", message.to_owned()));
         }
         self.report();
+    }
+
+    fn log_left_out(&self) {
+        let LeftOut { injected, wanted } = suitability::left_out(&self.pod);
+        let pod = &self.identity;
+        if !wanted.is_empty() {
+            tracing::warn!(%pod, volumes = ?wanted, "volumes left out: this node mounts none");
+        }
+        if !injected.is_empty() {
+            tracing::debug!(%pod, volumes = ?injected, "service account token left out");
+        }
     }
 
     /// Address and cgroup. What fails here is a full node or a broken kernel interface.
@@ -251,6 +264,9 @@ impl Worker {
         container: &Container,
         sandbox: &Sandbox,
     ) -> Result<crate::env::CommandLine, crate::env::ConfigError> {
+        if self.node.tainted && !suitability::is_meant(&self.pod) {
+            return Err(crate::env::ConfigError::NotMeant);
+        }
         let (pod_ip, host_ip) = (sandbox.address.to_string(), self.node.host_ip.to_string());
         let fields = PodFields {
             pod: &self.pod,

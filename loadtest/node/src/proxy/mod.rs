@@ -32,6 +32,8 @@ use kube::runtime::reflector::Store;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::address::Cidr;
+
 pub(crate) use forward::Backend;
 pub(crate) use frontend::{Connections, serve};
 
@@ -48,6 +50,8 @@ pub(crate) struct ServiceProxy {
     routed: watch::Sender<BTreeSet<IpAddr>>,
     connections: Connections,
     frontends: HashMap<SocketAddr, Frontend>,
+    /// Addresses outside 127.0.0.0/8 that are this machine's.
+    serves: Option<Cidr>,
     /// Services whose address this node cannot listen on, to log each once.
     skipped: HashSet<String>,
 }
@@ -64,13 +68,15 @@ impl Drop for Frontend {
 }
 
 impl ServiceProxy {
-    /// A proxy that accepts at most `max_connections` connections at a time, over all services.
+    /// A proxy that accepts at most `max_connections` connections at a time, over all services; those
+    /// with addresses in 127.0.0.0/8 and in `serves`.
     pub(crate) fn new(
         services: Store<Service>,
         slices: Store<EndpointSlice>,
         changed: Arc<Notify>,
         routed: watch::Sender<BTreeSet<IpAddr>>,
         max_connections: usize,
+        serves: Option<Cidr>,
     ) -> Self {
         Self {
             services,
@@ -79,6 +85,7 @@ impl ServiceProxy {
             routed,
             connections: Connections::new(Arc::new(Semaphore::new(max_connections))),
             frontends: HashMap::new(),
+            serves,
             skipped: HashSet::new(),
         }
     }
@@ -105,7 +112,7 @@ impl ServiceProxy {
     /// Makes listeners and endpoints what the stores say. False when a port could not be opened.
     async fn reconcile(&mut self) -> bool {
         let (services, slices) = (self.services.state(), self.slices.state());
-        let wanted = routes::routes(&services, &slices);
+        let wanted = routes::routes(&services, &slices, self.serves);
         self.log_skipped(wanted.skipped);
         self.frontends
             .retain(|address, _| wanted.routes.contains_key(address));
@@ -154,7 +161,11 @@ impl ServiceProxy {
         self.skipped.retain(|service| skipped.contains_key(service));
         for (service, address) in skipped {
             if self.skipped.insert(service.clone()) {
-                tracing::info!(service, address, "service skipped: not a loopback address");
+                tracing::info!(
+                    service,
+                    address,
+                    "service skipped: its address is not served here"
+                );
             }
         }
     }

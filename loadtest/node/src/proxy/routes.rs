@@ -1,10 +1,12 @@
 //! Which address leads to which endpoints, from Services and EndpointSlices (pure).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use crate::address::Cidr;
 
 /// The label by which a slice names its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -23,15 +25,16 @@ pub(super) struct Route {
 pub(super) struct Routes {
     /// By the address to listen on.
     pub(super) routes: BTreeMap<SocketAddr, Route>,
-    /// Services (by `namespace/name`) with an address outside 127.0.0.0/8, and that address.
+    /// Services (by `namespace/name`) with an address that is not served here, and that address.
     pub(super) skipped: BTreeMap<String, String>,
 }
 
-/// Works out the routes. Services without an address, and ports that do not speak plain HTTP, have
-/// none.
+/// Works out the routes. Services without an address, or with one neither in 127.0.0.0/8
+/// nor in `serves`, and ports that do not speak plain HTTP, have none.
 pub(super) fn routes(
     services: &[impl AsRef<Service>],
     slices: &[impl AsRef<EndpointSlice>],
+    serves: Option<Cidr>,
 ) -> Routes {
     let mut by_service: BTreeMap<String, Vec<&EndpointSlice>> = BTreeMap::new();
     for slice in slices.iter().map(AsRef::as_ref) {
@@ -50,8 +53,11 @@ pub(super) fn routes(
         if cluster_ip.is_empty() || cluster_ip == "None" {
             continue;
         }
+        let served = |address: Ipv4Addr| {
+            address.is_loopback() || serves.is_some_and(|range| range.contains(address))
+        };
         let address = match cluster_ip.parse() {
-            Ok(IpAddr::V4(address)) if address.is_loopback() => IpAddr::V4(address),
+            Ok(IpAddr::V4(address)) if served(address) => IpAddr::V4(address),
             _ => {
                 result.skipped.insert(service_key, cluster_ip.to_owned());
                 continue;
@@ -169,7 +175,7 @@ mod tests {
             ),
             slice("other", json!([{"addresses": ["127.10.0.5"]}])),
         ];
-        let found = routes(&[service("web", "127.96.0.1")], &slices);
+        let found = routes(&[service("web", "127.96.0.1")], &slices, None);
         let (address, route) = found.routes.first_key_value().unwrap();
         assert_eq!(found.routes.len(), 1, "only HTTP ports are proxied");
         assert_eq!(address.to_string(), "127.96.0.1:80");
@@ -187,12 +193,16 @@ mod tests {
             service("headless", "None"),
             service("pending", ""),
         ];
-        let found = routes(&services, &[] as &[Arc<EndpointSlice>]);
+        let found = routes(&services, &[] as &[Arc<EndpointSlice>], None);
         assert!(found.routes.is_empty());
         assert_eq!(
             found.skipped.into_iter().collect::<Vec<_>>(),
             [("shop/real".to_owned(), "10.96.0.1".to_owned())]
         );
+        let serves = Some("10.96.0.0/16".parse().unwrap());
+        let found = routes(&services, &[] as &[Arc<EndpointSlice>], serves);
+        assert!(found.routes.contains_key(&"10.96.0.1:80".parse().unwrap()));
+        assert!(found.skipped.is_empty());
     }
 
     #[test]
@@ -200,6 +210,7 @@ mod tests {
         let found = routes(
             &[service("web", "127.96.0.1")],
             &[] as &[Arc<EndpointSlice>],
+            None,
         );
         assert!(
             found

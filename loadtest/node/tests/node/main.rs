@@ -7,6 +7,7 @@
 
 mod cleanup;
 mod front_proxy;
+mod joining;
 mod lifecycle;
 mod limits;
 mod metrics;

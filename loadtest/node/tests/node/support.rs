@@ -49,6 +49,16 @@ impl Cluster {
         }
     }
 
+    /// A node's default settings for this cluster, with pods in 127.`network`.0.0/16.
+    pub(crate) async fn node_config(&self, name: &str, network: u8) -> NodeConfig {
+        let run_dir = self.directory.path().join(name);
+        let mut config = NodeConfig::from_kubeconfig(name, &self.kubeconfig, run_dir)
+            .await
+            .unwrap();
+        config.pod_cidr = format!("127.{network}.0.0/16").parse().unwrap();
+        config
+    }
+
     pub(crate) fn pods(&self) -> Api<Pod> {
         Api::default_namespaced(self.client.clone())
     }
@@ -103,11 +113,12 @@ pub(crate) struct TestNode {
 impl TestNode {
     /// Starts a node; `network` is the second byte of its pods' addresses, different in every test.
     pub(crate) async fn start(cluster: &Cluster, name: &str, network: u8) -> Self {
-        let run_dir = cluster.directory.path().join(name);
-        let mut config = NodeConfig::from_kubeconfig(name, &cluster.kubeconfig, run_dir)
-            .await
-            .unwrap();
-        config.pod_cidr = format!("127.{network}.0.0/16").parse().unwrap();
+        let config = cluster.node_config(name, network).await;
+        Self::run(name, config)
+    }
+
+    /// Starts a node that is configured otherwise.
+    pub(crate) fn run(name: &str, config: NodeConfig) -> Self {
         let stop = CancellationToken::new();
         let task = tokio::spawn(local_node::run(config, stop.clone()));
         Self {

@@ -28,6 +28,7 @@ use router::Peer;
 
 pub use certificate::CertificateError;
 pub(crate) use certificate::ServingCertificate;
+pub(crate) use trust::{CONFIG_MAP, NAMESPACE};
 
 /// Connections at a time; further ones wait in the listen queue. API servers keep a few each.
 const MAX_CONNECTIONS: usize = 64;

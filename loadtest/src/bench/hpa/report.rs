@@ -139,6 +139,7 @@ fn trials(trials: &[Trial]) -> String {
         "at the step: look in",
         "poll in",
         "sync in",
+        "load before",
     ]);
     for (number, trial) in (1..).zip(trials) {
         let first = trial.first();
@@ -153,6 +154,7 @@ fn trials(trials: &[Trial]) -> String {
             in_seconds(trial.phases.next_sample_seconds),
             in_seconds(trial.phases.next_poll_seconds),
             in_seconds(trial.phases.next_sync_seconds),
+            format!("{:.1}", trial.load_average),
         ]);
     }
     aligned(table)
@@ -215,6 +217,7 @@ mod tests {
             .map(|&(seconds, replicas)| Patch { seconds, replicas });
         Trial {
             phases,
+            load_average: 0.1,
             patches: patches.collect(),
         }
     }

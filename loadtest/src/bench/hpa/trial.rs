@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use procfs::{Current, LoadAverage};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde::Serialize;
@@ -34,6 +35,9 @@ const PERIOD: f64 = 15.0;
 pub struct Trial {
     /// Where the chain stood at the step.
     pub phases: Phases,
+    /// What ran on this machine before the step: its load average of the last minute. Pods that do
+    /// not get their CPU use less than a saturated one.
+    pub load_average: f32,
     /// The changes of `spec.replicas` after the step, in order.
     pub patches: Vec<Patch>,
 }
@@ -98,12 +102,19 @@ pub(super) async fn run(
     let phases = phases(rig, &syncs)
         .await?
         .context("the node does not look at the pod")?;
+    let load_average = LoadAverage::current()
+        .context("cannot read the load average")?
+        .one;
     say("load step; waiting for 16 replicas");
     let patches = observe(rig, &name).await?;
     drop(syncs);
     say("removing everything");
     rig.remove(&name).await?;
-    Ok(Trial { phases, patches })
+    Ok(Trial {
+        phases,
+        load_average,
+        patches,
+    })
 }
 
 async fn wait_for_metrics(rig: &mut Rig, name: &str) -> Result<()> {
@@ -206,6 +217,7 @@ mod tests {
                 next_poll_seconds: 7.0,
                 next_sync_seconds: 9.0,
             },
+            load_average: 0.1,
             patches: [(14.0, 3), (29.0, 6), (44.0, 12)].map(patch).to_vec(),
         };
         assert_eq!(trial.first().unwrap().replicas, 3);

@@ -204,7 +204,7 @@ impl Role {
             Self::Frontend => (200, 64, 12_000),
             Self::Recommendation => (6_000, 320, 512),
             Self::ProductCatalog => (40, 32, 0),
-            Self::Currency => (250, 32, 0),
+            Self::Currency => (180, 32, 0),
             Self::Cart => (300, 64, 0),
             Self::RedisCart => (60, 16, 0),
             Self::Checkout => (1_000, 256, 1_024),

@@ -60,7 +60,7 @@ impl LoadPlan {
             seed: 1,
             wait_scale: 0.1,
             page_timeout: Duration::from_secs(10),
-            start_spread: Duration::from_secs(1),
+            start_spread: Duration::from_millis(500),
             csv: false,
         }
     }

@@ -27,10 +27,42 @@ impl Cause {
 
     /// The field is missing.
     pub(crate) fn required(field: impl Into<String>) -> Self {
+        Self::required_because(field, "")
+    }
+
+    /// The field is missing; `why` it is needed may be empty.
+    pub(crate) fn required_because(field: impl Into<String>, why: &str) -> Self {
+        let message = if why.is_empty() {
+            "Required value".to_owned()
+        } else {
+            format!("Required value: {why}")
+        };
         Self {
             reason: "FieldValueRequired",
             field: field.into(),
-            message: "Required value".to_owned(),
+            message,
+        }
+    }
+
+    /// The field may not be set here.
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self {
+            reason: "FieldValueForbidden",
+            field: field.into(),
+            message: format!("Forbidden: {why}"),
+        }
+    }
+
+    /// The field has none of the words that it may have.
+    pub(crate) fn unsupported(field: impl Into<String>, found: &str, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|word| format!("{word:?}")).collect();
+        Self {
+            reason: "FieldValueNotSupported",
+            field: field.into(),
+            message: format!(
+                "Unsupported value: {found:?}: supported values: {}",
+                supported.join(", ")
+            ),
         }
     }
 }

@@ -212,3 +212,97 @@ async fn discovery_and_custom_resources() {
     kubectl.run("delete namespace shop --timeout=20s", "").await;
     cluster.stop().await;
 }
+
+const AUTOSCALER: &str = r#"
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  minReplicas: 1
+  maxReplicas: 10
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}
+  - {type: Resource, resource: {name: memory, target: {type: Utilization, averageUtilization: 50}}}
+  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autoscalers() {
+    let cluster = Cluster::start().await;
+    let kubectl = Kubectl(&cluster);
+    kubectl.run("apply -f FILE", AUTOSCALER).await;
+    assert!(
+        kubectl
+            .run("apply -f FILE", AUTOSCALER)
+            .await
+            .contains("unchanged")
+    );
+    let listed = kubectl.run("get hpa", "").await;
+    assert_eq!(
+        row(&listed, "NAME"),
+        "NAME REFERENCE TARGETS MINPODS MAXPODS REPLICAS AGE"
+    );
+    assert!(
+        row(&listed, "web")
+            .starts_with("web Deployment/web cpu: <unknown>/50%, memory: <unknown>/50% 1 10 0 "),
+        "{listed}"
+    );
+    let current = |name: &str, percent: u8| {
+        format!(
+            r#"{{"type":"Resource","resource":{{"name":"{name}","current":{{"averageUtilization":{percent}}}}}}}"#
+        )
+    };
+    let status = format!(
+        r#"{{"status":{{"currentReplicas":2,"currentMetrics":[{},{}]}}}}"#,
+        current("cpu", 23),
+        current("memory", 3)
+    );
+    kubectl
+        .run(
+            &format!("patch hpa web --subresource=status --type=merge -p {status}"),
+            "",
+        )
+        .await;
+    let listed = kubectl.run("get hpa", "").await;
+    assert!(
+        row(&listed, "web").starts_with("web Deployment/web cpu: 23%/50%, memory: 3%/50% 1 10 2 "),
+        "{listed}"
+    );
+
+    // A change through v1 keeps what v1 has no fields for.
+    let old = kubectl
+        .run(
+            "get horizontalpodautoscalers.v1.autoscaling web -o yaml",
+            "",
+        )
+        .await;
+    assert!(old.contains("targetCPUUtilizationPercentage: 50"), "{old}");
+    kubectl
+        .run(
+            "replace -f FILE",
+            &old.replace("maxReplicas: 10", "maxReplicas: 12"),
+        )
+        .await;
+    let new = kubectl.run("get hpa web -o yaml", "").await;
+    for kept in [
+        "maxReplicas: 12",
+        "name: memory",
+        "stabilizationWindowSeconds: 60",
+    ] {
+        assert!(new.contains(kept), "{kept}: {new}");
+    }
+    let described = kubectl.run("describe hpa web", "").await;
+    assert!(described.contains("resource cpu on pods"), "{described}");
+
+    let refused = kubectl
+        .fails(r#"patch hpa web --type=merge -p {"spec":{"minReplicas":13}}"#)
+        .await;
+    assert!(
+        refused.contains(
+            "spec.maxReplicas: Invalid value: 12: must be greater than or equal to `minReplicas`"
+        ),
+        "{refused}"
+    );
+    cluster.stop().await;
+}

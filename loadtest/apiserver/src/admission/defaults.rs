@@ -17,9 +17,7 @@ pub(crate) fn apply_defaults(collection: &str, object: &mut Value) {
         "secrets" => set_default(object, "type", "Opaque"),
         "events" => set_default(object, "type", "Normal"),
         "endpointslices.discovery.k8s.io" => endpoint_slice(object),
-        "horizontalpodautoscalers.autoscaling" => {
-            set_default(child(object, "spec"), "minReplicas", 1);
-        }
+        "horizontalpodautoscalers.autoscaling" => super::autoscaler::defaults(object),
         "customresourcedefinitions.apiextensions.k8s.io" => definition(object),
         "apiservices.apiregistration.k8s.io" => super::api_service::defaults(object),
         _ => {}

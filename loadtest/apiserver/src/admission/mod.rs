@@ -2,6 +2,7 @@
 //! allocation of what only the server can give (service addresses).
 
 mod api_service;
+mod autoscaler;
 mod defaults;
 mod pod_defaults;
 mod service;

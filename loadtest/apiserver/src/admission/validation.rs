@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::api_service;
+use super::{api_service, autoscaler};
 use crate::error::{ApiError, Cause};
 use crate::object::{self, at, items, text};
 use crate::resource::Resource;
@@ -16,7 +16,7 @@ pub(crate) fn validate(resource: &Resource, object: &Value) -> Result<(), ApiErr
         "deployments.apps" | "replicasets.apps" => workload(object, &mut causes),
         "services" => service(object, &mut causes),
         "customresourcedefinitions.apiextensions.k8s.io" => definition(object, &mut causes),
-        "horizontalpodautoscalers.autoscaling" => hpa(object, &mut causes),
+        "horizontalpodautoscalers.autoscaling" => autoscaler::validate(object, &mut causes),
         "apiservices.apiregistration.k8s.io" => api_service::validate(object, &mut causes),
         _ => {}
     }
@@ -41,14 +41,12 @@ pub(crate) fn validate_update(
         }
     }
     if resource.collection() == "pods" && fixed_pod_spec(old) != fixed_pod_spec(new) {
-        causes.push(Cause {
-            reason: "FieldValueForbidden",
-            field: "spec".to_owned(),
-            message: "Forbidden: pod updates may not change fields other than \
-                      `spec.containers[*].image`, `spec.activeDeadlineSeconds`, \
-                      `spec.tolerations` or `spec.terminationGracePeriodSeconds`"
-                .to_owned(),
-        });
+        causes.push(Cause::forbidden(
+            "spec",
+            "pod updates may not change fields other than `spec.containers[*].image`, \
+             `spec.activeDeadlineSeconds`, `spec.tolerations` or \
+             `spec.terminationGracePeriodSeconds`",
+        ));
     }
     refuse(resource, new, causes)
 }
@@ -262,24 +260,6 @@ fn definition(object: &Value, causes: &mut Vec<Cause>) {
             "spec.versions",
             "Invalid value: must have exactly one version marked as storage version",
         ));
-    }
-}
-
-fn hpa(object: &Value, causes: &mut Vec<Cause>) {
-    let (min, max) = (
-        object["spec"]["minReplicas"].as_i64(),
-        object["spec"]["maxReplicas"].as_i64(),
-    );
-    match max {
-        None => causes.push(Cause::required("spec.maxReplicas")),
-        Some(max) if max < min.unwrap_or(1).max(1) => causes.push(Cause::invalid(
-            "spec.maxReplicas",
-            format!("Invalid value: {max}: must be greater than or equal to `minReplicas`"),
-        )),
-        Some(_) => {}
-    }
-    if text(object, "spec.scaleTargetRef.name").is_empty() {
-        causes.push(Cause::required("spec.scaleTargetRef.name"));
     }
 }
 

@@ -3,10 +3,10 @@
 //! Real differences exist for two built-in kinds only: events (core and `events.k8s.io`) and
 //! horizontal pod autoscalers (`v1` and `v2`). Everything else changes its `apiVersion` alone.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::Resource;
-use crate::object::{child, put, remove};
+use super::{Resource, autoscaler};
+use crate::object::remove;
 
 /// Field names of an event: (core, `events.k8s.io`).
 const EVENT_FIELDS: [(&str, &str); 7] = [
@@ -19,8 +19,6 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
     ("count", "deprecatedCount"),
 ];
 
-const CPU_FIELD: &str = "targetCPUUtilizationPercentage";
-
 /// Turns an object of `resource`'s version into the stored form.
 pub(crate) fn to_storage(resource: &Resource, object: &mut Value) {
     if resource.is_storage() {
@@ -29,7 +27,7 @@ pub(crate) fn to_storage(resource: &Resource, object: &mut Value) {
     object["apiVersion"] = Value::String(resource.storage_api_version());
     match resource.group.as_str() {
         "events.k8s.io" => rename(object, EVENT_FIELDS.map(|(core, events)| (events, core))),
-        "autoscaling" => hpa_to_v2(object),
+        "autoscaling" => autoscaler::to_v2(object),
         _ => {}
     }
 }
@@ -42,7 +40,7 @@ pub(crate) fn from_storage(resource: &Resource, object: &mut Value) {
     object["apiVersion"] = Value::String(resource.api_version());
     match resource.group.as_str() {
         "events.k8s.io" => rename(object, EVENT_FIELDS),
-        "autoscaling" => hpa_to_v1(object),
+        "autoscaling" => autoscaler::to_v1(object),
         _ => {}
     }
 }
@@ -55,55 +53,11 @@ fn rename<'a>(object: &mut Value, fields: impl IntoIterator<Item = (&'a str, &'a
     }
 }
 
-/// `v1` knows one target, CPU utilisation, in fields of its own.
-fn hpa_to_v2(object: &mut Value) {
-    if let Some(target) = remove(child(object, "spec"), CPU_FIELD) {
-        object["spec"]["metrics"] = json!([{
-            "type": "Resource",
-            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": target}},
-        }]);
-    }
-    if let Some(current) = remove(child(object, "status"), "currentCPUUtilizationPercentage") {
-        object["status"]["currentMetrics"] = json!([{
-            "type": "Resource",
-            "resource": {"name": "cpu", "current": {"averageUtilization": current}},
-        }]);
-    }
-}
-
-/// Metrics other than CPU utilisation, behaviour and conditions have no place in `v1` and are
-/// left out (a real server keeps them in annotations).
-fn hpa_to_v1(object: &mut Value) {
-    let cpu = |metrics: Option<Value>, pointer: &str| {
-        let metrics = metrics?;
-        let cpu = metrics
-            .as_array()?
-            .iter()
-            .find(|metric| metric["resource"]["name"] == "cpu")?;
-        cpu.pointer(pointer).cloned()
-    };
-    let spec = child(object, "spec");
-    remove(spec, "behavior");
-    let metrics = remove(spec, "metrics");
-    put(
-        spec,
-        CPU_FIELD,
-        cpu(metrics, "/resource/target/averageUtilization"),
-    );
-    let status = child(object, "status");
-    remove(status, "conditions");
-    let current = remove(status, "currentMetrics");
-    put(
-        status,
-        "currentCPUUtilizationPercentage",
-        cpu(current, "/resource/current/averageUtilization"),
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Registry;
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn events_survive_the_round_trip() {
@@ -119,20 +73,5 @@ mod tests {
         assert_eq!(object["apiVersion"], "v1");
         from_storage(&resource, &mut object);
         assert_eq!(object, new);
-    }
-
-    #[test]
-    fn hpa_v1_is_a_cpu_target() {
-        let resource = Registry::new()
-            .find("autoscaling", "v1", "horizontalpodautoscalers")
-            .unwrap();
-        let mut object = json!({"apiVersion": "autoscaling/v1", "spec": {CPU_FIELD: 50}});
-        to_storage(&resource, &mut object);
-        assert_eq!(
-            object["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"],
-            50
-        );
-        from_storage(&resource, &mut object);
-        assert_eq!(object["spec"][CPU_FIELD], 50);
     }
 }

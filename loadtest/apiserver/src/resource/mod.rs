@@ -3,6 +3,7 @@
 //! A [`Resource`] is one served (group, version, plural). Several versions of one resource share a
 //! *collection*, named `plural.group`, and are converted on the way in and out.
 
+mod autoscaler;
 mod builtin;
 mod convert;
 mod custom;

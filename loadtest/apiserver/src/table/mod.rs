@@ -1,5 +1,6 @@
 //! Server-side printing: the columns that `kubectl get` shows.
 
+mod autoscaler;
 mod core;
 mod custom;
 mod format;
@@ -40,7 +41,7 @@ fn builtin_columns(resource: &Resource) -> &'static [Column] {
         "pods" => workloads::POD,
         "deployments.apps" => workloads::DEPLOYMENT,
         "replicasets.apps" => workloads::REPLICA_SET,
-        "horizontalpodautoscalers.autoscaling" => workloads::AUTOSCALER,
+        "horizontalpodautoscalers.autoscaling" => autoscaler::COLUMNS,
         "services" => core::SERVICE,
         "nodes" => core::NODE,
         "events" => core::EVENT,
@@ -65,7 +66,7 @@ pub(crate) fn cells(resource: &Resource, value: &Value, now: DateTime<Utc>) -> V
         "pods" => workloads::pod(value, now),
         "deployments.apps" => workloads::deployment(value, now),
         "replicasets.apps" => workloads::replica_set(value, now),
-        "horizontalpodautoscalers.autoscaling" => workloads::autoscaler(value, now),
+        "horizontalpodautoscalers.autoscaling" => autoscaler::cells(value, now),
         "services" => core::service(value, now),
         "nodes" => core::node(value, now),
         "events" => core::event(value, now),

@@ -1,4 +1,4 @@
-//! Tables of pods, deployments, replica sets and autoscalers.
+//! Tables of pods, deployments and replica sets.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -129,58 +129,6 @@ pub(super) fn replica_set(value: &Value, now: DateTime<Utc>) -> Vec<Value> {
     ]
 }
 
-pub(super) const AUTOSCALER: &[Column] = &[
-    NAME,
-    ("Reference", "string", 0),
-    ("Targets", "string", 0),
-    ("MinPods", "string", 0),
-    ("MaxPods", "integer", 0),
-    ("Replicas", "integer", 0),
-    AGE,
-];
-
-pub(super) fn autoscaler(value: &Value, now: DateTime<Utc>) -> Vec<Value> {
-    let target = at(value, "spec.scaleTargetRef");
-    let targets = super::format::or_none(
-        items(value, "spec.metrics")
-            .iter()
-            .map(|metric| metric_target(value, metric)),
-    );
-    vec![
-        json!(object::name(value)),
-        json!(format!("{}/{}", text(target, "kind"), text(target, "name"))),
-        json!(targets),
-        json!(text_or(value, "spec.minReplicas", "<unset>")),
-        json!(integer(value, "spec.maxReplicas")),
-        json!(integer(value, "status.currentReplicas")),
-        json!(age(value, now)),
-    ]
-}
-
-/// `cpu: 45%/50%` of one metric; resource metrics only, others show their type.
-fn metric_target(value: &Value, metric: &Value) -> String {
-    let name = text(metric, "resource.name");
-    if name.is_empty() {
-        return format!("<unknown>/{}", text(metric, "type"));
-    }
-    let current = items(value, "status.currentMetrics")
-        .iter()
-        .find(|current| text(current, "resource.name") == name)
-        .map_or(&Value::Null, |current| at(current, "resource.current"));
-    let target = at(metric, "resource.target");
-    if target["averageUtilization"].is_i64() {
-        let current = current["averageUtilization"]
-            .as_i64()
-            .map_or_else(|| "<unknown>".to_owned(), |percent| format!("{percent}%"));
-        return format!("{name}: {current}/{}%", target["averageUtilization"]);
-    }
-    format!(
-        "{name}: {}/{}",
-        text_or(current, "averageValue", "<unknown>"),
-        text_or(target, "averageValue", "<unset>")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,19 +142,5 @@ mod tests {
         assert_eq!(pod_status(&pod), "CrashLoopBackOff");
         pod["metadata"] = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
         assert_eq!(pod_status(&pod), "Terminating");
-    }
-
-    #[test]
-    fn autoscaler_targets() {
-        let hpa = json!({
-            "spec": {"metrics": [{"type": "Resource", "resource": {"name": "cpu",
-                "target": {"type": "Utilization", "averageUtilization": 50}}}]},
-            "status": {"currentMetrics": [{"resource": {"name": "cpu",
-                "current": {"averageUtilization": 45}}}]},
-        });
-        assert_eq!(
-            metric_target(&hpa, &hpa["spec"]["metrics"][0]),
-            "cpu: 45%/50%"
-        );
     }
 }

@@ -6,6 +6,10 @@
 //! - its deployment was at rest,
 //! - its patch came late enough for the decision to rest on a report about time after the step, and
 //! - a metric that asked for more had more to do than at any time of that rest.
+//!
+//! The shop was at rest when every deployment was that changed in those seconds or grew after them. The others are not
+//! asked: on a busy machine some pod always waits for a neighbour now and then, and where nothing follows from it, it
+//! disturbs nothing.
 
 use serde::Serialize;
 
@@ -53,11 +57,11 @@ impl<'a> Rest<'a> {
         Self { timeline, step_at }
     }
 
-    /// Every deployment that was not at rest, by name.
+    /// Every deployment that changed, or grew afterwards, and was not at rest; by name.
     pub(super) fn unrest(&self) -> Vec<Unrest> {
-        let told = self.sightings().map(|sighting| &sighting.deployment);
-        let changed = self.changes().map(|change| &change.deployment);
-        let mut deployments: Vec<&String> = told.chain(changed).collect();
+        let grew = self.timeline.growths_after(self.step_at);
+        let moved = self.changes().chain(grew);
+        let mut deployments: Vec<&String> = moved.map(|change| &change.deployment).collect();
         deployments.sort();
         deployments.dedup();
         let unrest = |deployment: &String| {
@@ -229,6 +233,7 @@ pub(super) mod tests {
                 deployment: "cart".to_owned(),
                 evidence: vec![evidence(7.0, 0.05, 1)],
             });
+            timeline.replicas(11.2, "cart", 3);
             timeline
         };
         let mut timeline = at(9.0);
@@ -245,6 +250,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_led_to_nothing_is_no_unrest() {
+        let mut timeline = rested();
+        timeline.sightings.push_back(Sighting {
+            at: 9.0,
+            deployment: "ad".to_owned(),
+            evidence: vec![evidence(7.0, 0.05, 1)],
+        });
+        assert!(timeline.summary(&[]).at_rest);
+    }
+
+    #[test]
     fn a_change_shortly_before_the_step_is_unrest() {
         let mut timeline = rested();
         timeline.replicas(8.0, "cart", 2);
@@ -256,11 +272,8 @@ pub(super) mod tests {
     #[test]
     fn a_deployment_without_measurements_is_not_at_rest() {
         let mut timeline = rested();
-        timeline.sightings.push_back(Sighting {
-            at: 9.0,
-            deployment: "ad".to_owned(),
-            evidence: Vec::new(),
-        });
+        timeline.replicas(0.0, "ad", 1);
+        timeline.replicas(11.2, "ad", 2);
         assert_eq!(timeline.summary(&[]).unrest[0].deployment, "ad");
     }
 

@@ -145,10 +145,8 @@ impl Timeline {
     pub fn summary(&self, decisions: &[ChangeDecision]) -> Summary {
         let rest = self.step_at.map(|step_at| Rest::before(step_at, self));
         let unrest = rest.as_ref().map(Rest::unrest).unwrap_or_default();
-        let growths = self.growths_after_step();
         let first = rest.and_then(|rest| {
-            growths
-                .into_iter()
+            self.growths_after(self.step_at?)
                 .find(|growth| rest.was_ended_by(growth, decisions))
         });
         let failures = |range: &dyn Fn(f64) -> bool| -> u64 {
@@ -179,12 +177,10 @@ impl Timeline {
         }
     }
 
-    fn growths_after_step(&self) -> Vec<&ReplicaChange> {
-        let step_at = self.step_at.unwrap_or(f64::INFINITY);
+    /// Changes to more replicas since `at`, in order of time.
+    pub(super) fn growths_after(&self, at: f64) -> impl Iterator<Item = &ReplicaChange> {
         let changes = self.changes.iter();
-        changes
-            .filter(|change| change.at >= step_at && change.to > change.from)
-            .collect()
+        changes.filter(move |change| change.at >= at && change.to > change.from)
     }
 
     fn recovered_seconds(&self) -> Option<f64> {

@@ -24,7 +24,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Compare(args) => {
             // The watches outlive the API server of each trial by a moment, which is no news.
-            log_by_default("warn,kube_client=off,kube_runtime=off");
+            log_by_default("warn,kube_client=off,kube_runtime=off,tiny_skia=off");
             parent_runtime()?.block_on(compare::run(args))
         }
         Command::Cluster(ClusterCommand::Up(args)) => {

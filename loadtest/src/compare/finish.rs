@@ -118,6 +118,8 @@ fn estimate(estimate: &Estimate) -> String {
 
 /// Three digits that matter.
 fn number(value: f64) -> String {
+    // No minus before a zero.
+    let value = value + 0.0;
     match value.abs() {
         size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

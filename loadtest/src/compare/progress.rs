@@ -15,6 +15,9 @@ const LINE_SECONDS: u64 = 10;
 /// A trial's length before any has been made, on top of its load: start, rest, end.
 pub(super) const AROUND: Duration = Duration::from_secs(60);
 
+/// The same of a quick comparison.
+pub(super) const QUICK_AROUND: Duration = Duration::from_secs(25);
+
 /// What is shown while load runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Live {

@@ -15,7 +15,7 @@ use super::args::CompareArgs;
 use super::finish;
 use super::job::{Job, Place, list};
 use super::out_dir::OutDir;
-use super::progress::{AROUND, Progress};
+use super::progress::{AROUND, Progress, QUICK_AROUND};
 use super::rig::{Rig, remove_leftovers};
 use super::trial::Trial;
 use crate::local::{INTERRUPTED, RunDir, interrupted};
@@ -110,7 +110,8 @@ impl Comparing<'_> {
             .map(|(scenario, _)| scenario.load.seconds())
             .sum();
         let count = u32::try_from(pending.len()).unwrap_or(u32::MAX).max(1);
-        let per_trial = Duration::from_secs(load.into()) / count + AROUND;
+        let around = if self.job.quick { QUICK_AROUND } else { AROUND };
+        let per_trial = Duration::from_secs(load.into()) / count + around;
         let mut progress = Progress::new(all, all - pending.len().min(all), per_trial);
         let mut failures = Vec::new();
         let mut in_a_row = 0;

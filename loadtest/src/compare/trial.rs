@@ -25,6 +25,9 @@ const REST: Duration = Duration::from_secs(30);
 /// The same when the comparison is a quick one.
 const QUICK_REST: Duration = Duration::from_secs(3);
 
+/// How many times less a quick one waits for the drawn moment: it has two minutes.
+const QUICK_DELAY: u32 = 5;
+
 /// The HPA's period. The load begins at any moment of it, as it does in life.
 const HPA_PERIOD: Duration = Duration::from_secs(15);
 
@@ -82,8 +85,10 @@ impl Trial<'_> {
         progress: &mut Progress,
     ) -> Result<Duration> {
         progress.step("at rest");
-        let rest = if self.job.quick { QUICK_REST } else { REST };
-        let delay = delay(self.seed());
+        let (rest, delay) = match self.job.quick {
+            true => (QUICK_REST, delay(self.seed()) / QUICK_DELAY),
+            false => (REST, delay(self.seed())),
+        };
         let rested = (running.shop_ready_at + rest).max(Instant::now());
         while Instant::now() < rested + delay {
             rig.check()?;

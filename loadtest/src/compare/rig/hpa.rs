@@ -73,18 +73,19 @@ fn silence(object: &HorizontalPodAutoscaler) -> Option<String> {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let status = object.status.as_ref();
     let wanted = object.spec.metrics.as_ref().map_or(1, Vec::len);
+    // A metric that failed has an entry without content.
     let measured = status
-        .and_then(|status| status.current_metrics.as_ref())
-        .map_or(0, |metrics| {
-            metrics
-                .iter()
-                .filter(|m| {
-                    m.resource.as_ref().is_none_or(|r| {
-                        r.current.average_utilization.is_some() || r.current.average_value.is_some()
-                    })
-                })
-                .count()
-        });
+        .and_then(|status| status.current_metrics.as_deref())
+        .unwrap_or_default()
+        .iter()
+        .filter(|metric| {
+            metric.resource.is_some()
+                || metric.container_resource.is_some()
+                || metric.pods.is_some()
+                || metric.object.is_some()
+                || metric.external.is_some()
+        })
+        .count();
     if measured >= wanted {
         return None;
     }
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn every_metric_must_have_a_value() {
         let metric = |name: &str| json!({"type": "Resource", "resource": {"name": name, "current": {"averageUtilization": 7}}});
-        let half = object(json!([metric("cpu")]));
+        let half = object(json!([metric("cpu"), {"type": ""}]));
         assert_eq!(silence(&half).as_deref(), Some("cart: no metrics returned"));
         let whole = object(json!([metric("cpu"), metric("memory")]));
         assert_eq!(silence(&whole), None);

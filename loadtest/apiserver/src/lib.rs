@@ -4,6 +4,7 @@
 //!              kubectl, kube clients, the node, the scaler        controllers (clients, too)
 //!                                   │ HTTPS, bearer token              │
 //!  server (TLS, connections) ─▶ http (routes, negotiation) ─▶ discovery│
+//!                                   │          └─▶ aggregation ─▶ extension servers
 //!                                   │                                  │
 //!        resource (what is served)  │  patch, selector, table ◀────────┘
 //!                                   ▼
@@ -23,10 +24,13 @@
 //!   client names a resourceVersion.
 //! - A change that changes nothing writes nothing and wakes nobody.
 //! - Memory is bounded: objects per kind, changes kept per kind, events (by count and age),
-//!   request bodies and connections. Watchers have no buffers; slow ones are told to list again
+//!   request bodies, connections and exchanges with extension servers. Watchers have no buffers; slow ones are told to list again
 //!   (`410 Gone`).
 //! - Controllers know the server only as clients do. They act on what they read just now, so a
 //!   stale cache cannot make them act twice.
+//! - Groups that other servers serve (`APIService`) are reached through this one: it authenticates
+//!   the caller, names it to the extension server under a certificate that only this server has,
+//!   and never passes on the caller's own credentials. Groups served here cannot be taken over.
 //! - Pods on a node are finally removed by that node (`gracePeriodSeconds: 0`), as with a kubelet.
 //!
 //! # Deliberately absent
@@ -34,7 +38,8 @@
 //! do everything), admission and conversion webhooks, schemas of custom resources (they are stored
 //! as sent), conflicts between field managers, protobuf (kubectl's imperative `create namespace`
 //! and the like need it; `apply -f` and `create -f` do not), exec, attach, port-forward and logs,
-//! quotas, stateful sets, daemon sets and jobs, HTTP/2, access from other machines. For those, use
+//! quotas, stateful sets, daemon sets and jobs, HTTP/2, upgrades to and OpenAPI documents of
+//! extension servers, access from other machines. For those, use
 //! a real cluster: nothing outside this crate can tell the difference otherwise.
 
 mod admission;

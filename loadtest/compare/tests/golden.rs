@@ -12,7 +12,8 @@ fn near(left: f64, right: f64) -> bool {
 }
 
 fn measures(comparison: &Comparison, autoscaler: Autoscaler) -> &Measures {
-    &comparison.trial(1, autoscaler).unwrap().measures
+    let first = comparison.trial(1, autoscaler);
+    &first.expect("one of each autoscaler").measures
 }
 
 fn row(comparison: &Comparison, metric: Metric) -> &VerdictRow {
@@ -20,7 +21,7 @@ fn row(comparison: &Comparison, metric: Metric) -> &VerdictRow {
         .rows()
         .iter()
         .find(|row| row.metric == metric)
-        .unwrap()
+        .expect("a verdict with every metric")
 }
 
 #[test]

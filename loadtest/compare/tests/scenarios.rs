@@ -43,7 +43,9 @@ trials: 5
 fn refused(from: &str, to: &str) -> String {
     assert!(TEXT.contains(from), "{from:?} is not in the text");
     let text = TEXT.replacen(from, to, 1);
-    Scenario::parse(&text, "mine.yaml").unwrap_err().to_string()
+    Scenario::parse(&text, "mine.yaml")
+        .expect_err("refused")
+        .to_string()
 }
 
 #[test]

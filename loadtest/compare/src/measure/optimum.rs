@@ -82,7 +82,7 @@ impl DemandModel {
 pub(crate) fn optimum<'a>(load: &Load, trials: impl IntoIterator<Item = &'a Trial<'a>>) -> Optimum {
     let trials: Vec<&Trial<'_>> = trials.into_iter().collect();
     let horizon = f64::from(load.seconds());
-    let rate = requests_per_user_second(&trials);
+    let rate = requests_per_user_second(load, &trials);
     let mut optimum = Optimum {
         utilisation: UTILISATION,
         requests_per_user_second: rate,
@@ -110,15 +110,20 @@ pub(crate) fn optimum<'a>(load: &Load, trials: impl IntoIterator<Item = &'a Tria
 }
 
 /// Page requests that were begun before the load step, over the users' time until then.
-fn requests_per_user_second(trials: &[&Trial<'_>]) -> f64 {
+///
+/// By the users that were planned: how many there are is sampled only once a second, and a sample that falls a hair
+/// before the step may count its users already.
+fn requests_per_user_second(load: &Load, trials: &[&Trial<'_>]) -> f64 {
+    let planned = load.users_per_second();
+    let Some(planned) = Curve::per_second(planned, f64::from(load.seconds())) else {
+        return 0.0;
+    };
     let (mut requests, mut user_seconds) = (0.0, 0.0);
     for trial in trials {
         let step = trial.record.metadata.step_at_seconds;
-        requests += trial.begun_before(step) as f64;
-        user_seconds += trial
-            .users
-            .as_ref()
-            .map_or(0.0, |users| users.integral(0.0, step, f64::from));
+        let rest = step.min(f64::from(load.step_second()));
+        requests += trial.begun_before(rest) as f64;
+        user_seconds += planned.integral(0.0, rest, f64::from);
     }
     if user_seconds > 0.0 {
         requests / user_seconds

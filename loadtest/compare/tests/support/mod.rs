@@ -22,7 +22,7 @@ load:
 trials: {trials}
 "
     );
-    Scenario::parse(&text, "small.yaml").unwrap()
+    Scenario::parse(&text, "small.yaml").expect("a scenario")
 }
 
 /// Every user asks for a page each second, 50 ms after its begin, and gets it after 20 ms. From the step at 10 s on,

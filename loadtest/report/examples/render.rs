@@ -1,4 +1,5 @@
-//! Draws a comparison anew from its JSON: `cargo run -p comparison-report --example render -- comparison.json folder`.
+//! Draws a comparison anew from its JSON, or a made-up one:
+//! `cargo run -p comparison-report --example render -- FOLDER [comparison.json]`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,21 +9,26 @@ use comparison_report::write_report;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, folder] = &arguments[..] else {
-        eprintln!("usage: render comparison.json folder");
-        return ExitCode::FAILURE;
+    let (folder, comparison) = match &arguments[..] {
+        [folder] => (folder, Ok(Comparison::example())),
+        [folder, file] => (
+            folder,
+            Comparison::read(Path::new(file)).map_err(|error| error.to_string()),
+        ),
+        _ => {
+            eprintln!("usage: render FOLDER [comparison.json]");
+            return ExitCode::FAILURE;
+        }
     };
-    let drawn = std::fs::read(file)
-        .map_err(|error| error.to_string())
-        .and_then(|json| serde_json::from_slice::<Comparison>(&json).map_err(|error| error.to_string()))
-        .and_then(|comparison| write_report(&comparison, Path::new(folder)).map_err(|error| error.to_string()));
-    match drawn {
+    match comparison.and_then(|comparison| {
+        write_report(&comparison, Path::new(folder)).map_err(|error| error.to_string())
+    }) {
         Ok(written) => {
             println!("{}", written.page.display());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{file}: {error}");
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }

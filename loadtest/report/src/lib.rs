@@ -51,6 +51,9 @@ pub enum ReportError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// JSON or CSV could not be written.
+    #[error(transparent)]
+    Data(#[from] comparison::comparison::FileError),
     /// A picture could not be drawn.
     #[error("cannot draw {name}: {source}")]
     Picture {
@@ -72,8 +75,14 @@ pub fn write_report(comparison: &Comparison, directory: &Path) -> Result<Written
     let page = write::atomically(directory, PAGE, page::page(comparison).as_bytes())?;
     let mut pictures = Vec::new();
     for (name, sheet) in pictures::sheets(comparison) {
-        let png = sheet.png().map_err(|source| ReportError::Picture { name, source })?;
+        let png = sheet
+            .png()
+            .map_err(|source| ReportError::Picture { name, source })?;
         pictures.push(write::atomically(directory, name, &png)?);
     }
-    Ok(Written { page, pictures, data: Vec::new() })
+    Ok(Written {
+        page,
+        pictures,
+        data: comparison.write(directory)?,
+    })
 }

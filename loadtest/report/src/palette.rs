@@ -96,7 +96,17 @@ mod tests {
     #[test]
     fn text_stands_out_from_what_is_behind_it() {
         let pairs = [
-            ("text", &["page", "panel", "raised", "good-back", "bad-back", "warn-back"][..]),
+            (
+                "text",
+                &[
+                    "page",
+                    "panel",
+                    "raised",
+                    "good-back",
+                    "bad-back",
+                    "warn-back",
+                ][..],
+            ),
             ("quiet", &["page", "panel", "raised"]),
             ("viperscale", &["page", "panel", "raised"]),
             ("hpa", &["page", "panel", "raised"]),

@@ -12,6 +12,7 @@ use resvg::usvg::{Options, Tree};
 use crate::chart::Side;
 use crate::chart::frame::short;
 use crate::palette;
+use crate::text::without_controls;
 
 /// Width of a sheet in SVG units; pictures have two pixels for each.
 pub const SHEET: f64 = 1000.0;
@@ -85,7 +86,7 @@ impl Sheet {
              .legend{font-size:13px;fill:var(--text)}"
         ));
         let (width, height) = (short(SHEET), short(height));
-        html! {
+        let svg = html! {
             svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } {
                 style { (PreEscaped(style)) }
                 rect width=(width) height=(height) fill=(colour("page")) {}
@@ -98,8 +99,8 @@ impl Sheet {
                     text x=(EDGE) y=(short(y + 14.0 + LINE * index as f64)) { (line) }
                 }
             }
-        }
-        .into_string()
+        };
+        without_controls(&svg.into_string())
     }
 
     /// The sheet as PNG.
@@ -108,7 +109,11 @@ impl Sheet {
     ///
     /// [`PictureError`]: only by a bug, or when memory is short.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
-        let options = Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
+        let options = Options {
+            fontdb: Arc::clone(&FONTS),
+            font_family: "Inter".to_owned(),
+            ..Options::default()
+        };
         let tree = Tree::from_str(&self.svg(), &options)?;
         let size = tree.size();
         let pixels = |length: f32| (length * PIXELS_PER_UNIT).ceil() as u32;
@@ -116,7 +121,9 @@ impl Sheet {
         let mut pixmap = Pixmap::new(width, height).ok_or(PictureError::Size(width, height))?;
         let scale = Transform::from_scale(PIXELS_PER_UNIT, PIXELS_PER_UNIT);
         resvg::render(&tree, scale, &mut pixmap.as_mut());
-        pixmap.encode_png().map_err(|error| PictureError::Encode(error.to_string()))
+        pixmap
+            .encode_png()
+            .map_err(|error| PictureError::Encode(error.to_string()))
     }
 }
 
@@ -137,10 +144,10 @@ fn colour(name: &str) -> String {
 
 fn legend(x: f64, y: f64) -> Markup {
     html! {
-        g class="chart" transform={ "translate(" (short(x)) " " (short(y)) ")" } {
+        g transform={ "translate(" (short(x)) " " (short(y)) ")" } {
             @for (side, at) in [(Side::Viperscale, 0.0), (Side::Hpa, 130.0)] {
-                path class={ "curve " (side.class()) } d={ "M" (at) " -4h28" } {}
-                text class="legend" x=(at + 36.0) y="0" style="font-size:13px" { (side.name()) }
+                g class="chart" { path class={ "curve " (side.class()) } d={ "M" (at) " -4h28" } {} }
+                text class="legend" x=(at + 36.0) y="0" { (side.name()) }
             }
         }
     }
@@ -166,7 +173,11 @@ mod tests {
     use super::*;
 
     fn sheet(title: &str) -> Sheet {
-        Sheet { title: title.to_owned(), caption: "How it was measured.".to_owned(), rows: Vec::new() }
+        Sheet {
+            title: title.to_owned(),
+            caption: "How it was measured.".to_owned(),
+            rows: Vec::new(),
+        }
     }
 
     #[test]
@@ -179,7 +190,7 @@ mod tests {
 
     #[test]
     fn names_from_outside_cannot_break_the_svg() {
-        sheet("</text><script>&\"'").png().unwrap();
+        sheet("</text><script>&\"'\u{0}\u{1b}").png().unwrap();
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
             "peaks.png",
             Sheet {
                 title: format!("{name}: peak replicas by deployment"),
-                caption: format!("{how} Rings: the thesis' Table 4 (ViperProbe and the HPA), on another machine and under another load."),
+                caption: format!(
+                    "{how} Rings: the thesis' Table 4 (ViperProbe and the HPA), on another machine and under another load."
+                ),
                 rows: vec![vec![Part {
                     svg: peaks.svg(Width::Fixed(column_width(1))),
                     column: (0, 1),
@@ -82,15 +84,23 @@ fn in_columns(charts: &[TimeChart], columns: usize) -> Vec<Vec<Part>> {
         column: (column, columns),
         height: chart.outer_height(),
     };
-    charts.chunks(columns).map(|row| row.iter().enumerate().map(part).collect()).collect()
+    charts
+        .chunks(columns)
+        .map(|row| row.iter().enumerate().map(part).collect())
+        .collect()
 }
 
 /// The first row of the verdict as a sentence; that there is none, if there is none.
 fn headline(comparison: &Comparison) -> String {
     match &comparison.judgement {
-        Judgement::LoadDiffers { by } => format!("Not judged: the loads differed by {:.1} %.", by * 100.0),
+        Judgement::LoadDiffers { by } => {
+            format!("Not judged: the loads differed by {:.1} %.", by * 100.0)
+        }
         Judgement::Verdict { rows } => rows.first().map_or_else(String::new, |row| {
-            let ratio = row.ratio.as_ref().map_or_else(String::new, |ratio| format!(" {}", change(ratio.median)));
+            let ratio = row
+                .ratio
+                .as_ref()
+                .map_or_else(String::new, |ratio| format!(" {}", change(ratio.median)));
             let who = match row.winner {
                 Winner::Viperscale => "better: Viperscale",
                 Winner::Hpa => "better: HPA",

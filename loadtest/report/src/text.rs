@@ -7,16 +7,48 @@ use comparison::statistics::Estimate;
 
 use crate::chart::scale::number;
 
-/// Without the characters that XML forbids, which no name needs.
+/// A name on one line, without the characters that XML forbids.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')).collect()
+    without_controls(text).replace('\n', " ")
+}
+
+/// Without the characters that XML forbids, which no text needs; line ends stay.
+#[must_use]
+pub fn without_controls(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c == '\n' || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')))
+        .collect()
+}
+
+/// As [`printable`], with numbers and the units behind them kept on one line.
+#[must_use]
+pub fn unbroken(text: &str) -> String {
+    [" %", " s", " ms", " times"]
+        .iter()
+        .fold(printable(text), |text, unit| {
+            let (mut joined, mut rest) = (String::new(), text.as_str());
+            while let Some(at) = rest.find(unit) {
+                let (before, after) = (&rest[..at], &rest[at + unit.len()..]);
+                let number = before.ends_with(|c: char| c.is_ascii_digit());
+                let word = after.starts_with(|c: char| c.is_alphanumeric());
+                joined.push_str(before);
+                joined.push_str(if number && !word { "\u{a0}" } else { " " });
+                joined.push_str(&unit[1..]);
+                rest = after;
+            }
+            joined + rest
+        })
 }
 
 /// `12.3 s`, or `12.3` without a unit; `≥ 12.3 s` when that is all that is known.
 #[must_use]
 pub fn median(estimate: &Estimate, unit: &str) -> String {
-    let bound = if estimate.is_lower_bound() { "\u{2265} " } else { "" };
+    let bound = if estimate.is_lower_bound() {
+        "\u{2265} "
+    } else {
+        ""
+    };
     format!("{bound}{}", with_unit(estimate.median, unit))
 }
 
@@ -29,39 +61,56 @@ pub fn interval(estimate: &Estimate) -> String {
 /// A number and its unit.
 #[must_use]
 pub fn with_unit(value: f64, unit: &str) -> String {
-    if unit.is_empty() { number(value) } else { format!("{}\u{a0}{unit}", number(value)) }
+    if unit.is_empty() {
+        number(value)
+    } else {
+        format!("{}\u{a0}{unit}", number(value))
+    }
 }
 
-/// A ratio in words: `83 % less`, `12 % more`, `the same`.
+/// A ratio in words: `83 % less`, `12 % more`, `the same`. Cut, not rounded, as the goals are: 66.9 % is not 67 %.
 #[must_use]
 pub fn change(ratio: f64) -> String {
     if !ratio.is_finite() {
         return "\u{2013}".to_owned();
     }
-    let percent = (ratio - 1.0).abs() * 100.0;
-    match ratio {
-        _ if percent < 0.05 => "the same".to_owned(),
-        _ if ratio >= 3.0 => format!("{}\u{a0}times as much", number(ratio)),
-        // Very little less than all is not all.
-        _ if ratio > 0.0 && percent > 99.5 => "over 99.5\u{a0}% less".to_owned(),
-        _ => {
-            let percent = if percent < 9.95 { format!("{percent:.1}") } else { format!("{percent:.0}") };
-            format!("{percent}\u{a0}% {}", if ratio > 1.0 { "more" } else { "less" })
-        }
+    if ratio >= 3.0 {
+        return format!("{}\u{a0}times as much", number(ratio));
     }
+    // The tiny addend undoes what binary fractions lose: 1 - 0.17 is a little less than 0.83.
+    let cut = |digits: f64| ((ratio - 1.0).abs() * 100.0 * digits + 1e-9).floor() / digits;
+    let percent = if cut(1.0) >= 10.0 {
+        cut(1.0)
+    } else {
+        cut(10.0)
+    };
+    if percent == 0.0 {
+        return "the same".to_owned();
+    }
+    format!(
+        "{percent}\u{a0}% {}",
+        if ratio > 1.0 { "more" } else { "less" }
+    )
 }
 
 /// Bytes in GiB or MiB.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
-    if mib >= 1024.0 { format!("{}\u{a0}GiB", number(mib / 1024.0)) } else { format!("{}\u{a0}MiB", number(mib)) }
+    if mib >= 1024.0 {
+        format!("{}\u{a0}GiB", number(mib / 1024.0))
+    } else {
+        format!("{}\u{a0}MiB", number(mib))
+    }
 }
 
 /// `1 trial`, `2 trials`.
 #[must_use]
 pub fn count(number: usize, thing: &str) -> String {
-    format!("{number}\u{a0}{thing}{}", if number == 1 { "" } else { "s" })
+    format!(
+        "{number}\u{a0}{thing}{}",
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 /// The date and time of a Unix timestamp in milliseconds, in UTC. Civil calendar after Howard Hinnant's
@@ -72,18 +121,31 @@ pub fn utc(unix_ms: u64) -> String {
     let days = (seconds / 86_400) as i64 + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60)
+    format!(
+        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
+        seconds / 3600 % 24,
+        seconds / 60 % 60
+    )
 }
 
 /// What a row of the verdict is of one trial, for the dots beside the medians; none where it has no value.
 #[must_use]
-pub fn of_trial(metric: Metric, measures: &Measures, uses_recommendation: impl Fn(&str) -> bool) -> Option<f64> {
+pub fn of_trial(
+    metric: Metric,
+    measures: &Measures,
+    uses_recommendation: impl Fn(&str) -> bool,
+) -> Option<f64> {
     let reaction = &measures.reaction;
     Some(match metric {
         Metric::FailedRequests => measures.failed_requests as f64,
@@ -94,10 +156,13 @@ pub fn of_trial(metric: Metric, measures: &Measures, uses_recommendation: impl F
             .map(|(_, route)| route.failed_requests as f64)
             .sum(),
         Metric::ReplicaSeconds => measures.replica_seconds,
-        Metric::FirstPatch => {
-            reaction.first_patch.as_ref().map_or(reaction.observed_seconds, |patch| patch.after_step_seconds)
-        }
-        Metric::Recovery => reaction.recovery_seconds.unwrap_or(reaction.observed_seconds),
+        Metric::FirstPatch => reaction
+            .first_patch
+            .as_ref()
+            .map_or(reaction.observed_seconds, |patch| patch.after_step_seconds),
+        Metric::Recovery => reaction
+            .recovery_seconds
+            .unwrap_or(reaction.observed_seconds),
         Metric::LatencyP95 => measures.latency.as_ref()?.p95_ms,
         Metric::LatencyP99 => measures.latency.as_ref()?.p99_ms,
         Metric::OverProvisioned => measures.over_replica_seconds,
@@ -150,7 +215,17 @@ mod tests {
         assert_eq!(change(1.0), "the same");
         assert_eq!(change(12.0), "12\u{a0}times as much");
         assert_eq!(change(0.0), "100\u{a0}% less");
-        assert_eq!(change(0.001), "over 99.5\u{a0}% less");
+        assert_eq!(change(0.001), "99\u{a0}% less");
+        assert_eq!(change(0.962_3), "3.7\u{a0}% less");
+    }
+
+    #[test]
+    fn units_stay_with_their_numbers() {
+        assert_eq!(
+            unbroken("at most 1.5 s, 67 % so"),
+            "at most 1.5\u{a0}s, 67\u{a0}% so"
+        );
+        assert_eq!(unbroken("5 seconds"), "5 seconds");
     }
 
     #[test]
@@ -167,7 +242,13 @@ mod tests {
 
     #[test]
     fn a_median_that_was_not_reached_says_so() {
-        let estimate = Estimate { median: 90.0, low: 80.0, high: 90.0, trials: 5, at_least: 3 };
+        let estimate = Estimate {
+            median: 90.0,
+            low: 80.0,
+            high: 90.0,
+            trials: 5,
+            at_least: 3,
+        };
         assert_eq!(median(&estimate, "s"), "\u{2265} 90\u{a0}s");
         assert_eq!(interval(&estimate), "[80, 90]");
     }

@@ -17,7 +17,10 @@ pub struct WriteError {
 ///
 /// [`WriteError`] names the folder.
 pub(crate) fn make(directory: &Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(directory).map_err(|source| WriteError { path: directory.to_owned(), source })
+    std::fs::create_dir_all(directory).map_err(|source| WriteError {
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 /// Writes `content` as `directory/name`, replacing what is there.
@@ -25,17 +28,24 @@ pub(crate) fn make(directory: &Path) -> Result<(), WriteError> {
 /// # Errors
 ///
 /// [`WriteError`], and the old file, if any, is as it was.
-pub(crate) fn atomically(directory: &Path, name: &str, content: &[u8]) -> Result<PathBuf, WriteError> {
+pub(crate) fn atomically(
+    directory: &Path,
+    name: &str,
+    content: &[u8],
+) -> Result<PathBuf, WriteError> {
     let path = directory.join(name);
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".report-").tempfile_in(directory)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".report-")
+            .tempfile_in(directory)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             // Temporary files are private; a report is for whoever may see its folder.
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            file.as_file()
+                .set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
         file.persist(&path)?;
         Ok(())
@@ -62,6 +72,9 @@ mod tests {
     #[test]
     fn a_missing_folder_is_named() {
         let error = atomically(Path::new("/nowhere/at/all"), "a.html", b"").unwrap_err();
-        assert!(error.to_string().contains("/nowhere/at/all/a.html"), "{error}");
+        assert!(
+            error.to_string().contains("/nowhere/at/all/a.html"),
+            "{error}"
+        );
     }
 }

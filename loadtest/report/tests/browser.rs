@@ -18,7 +18,10 @@ fn report() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn rgb(name: &str, dark: bool) -> String {
-    let colour = palette::PALETTE.iter().find(|colour| colour.name == name).unwrap();
+    let colour = palette::PALETTE
+        .iter()
+        .find(|colour| colour.name == name)
+        .unwrap();
     let hex = if dark { colour.dark } else { colour.light };
     let channel = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     format!("rgb({}, {}, {})", channel(1), channel(3), channel(5))
@@ -37,15 +40,23 @@ fn nothing_is_loaded_and_nothing_complains() {
     page.evaluate("document.querySelector('#theme').click()");
     page.evaluate("for (const option of document.querySelector('#trial').options) { option.selected = true; document.querySelector('#trial').dispatchEvent(new Event('change')); }");
     page.evaluate("document.querySelector('.trial-log:not([hidden]) .when').focus()");
-    page.evaluate("for (const radio of document.querySelectorAll('[name=percentile]')) radio.click()");
+    page.evaluate(
+        "for (const radio of document.querySelectorAll('[name=percentile]')) radio.click()",
+    );
 
     let url = format!("file://{}", file.display());
     for request in page.events("Network.requestWillBeSent") {
         let asked = request["request"]["url"].as_str().unwrap();
-        assert!(asked == url || asked.starts_with("data:"), "the page loads {asked}");
+        assert!(
+            asked == url || asked.starts_with("data:"),
+            "the page loads {asked}"
+        );
     }
     assert_eq!(page.events("Runtime.exceptionThrown"), Vec::<&Value>::new());
-    assert_eq!(page.events("Runtime.consoleAPICalled"), Vec::<&Value>::new());
+    assert_eq!(
+        page.events("Runtime.consoleAPICalled"),
+        Vec::<&Value>::new()
+    );
     assert_eq!(page.events("Log.entryAdded"), Vec::<&Value>::new());
 }
 
@@ -57,7 +68,10 @@ fn what_is_injected_cannot_run() {
     page.evaluate("window.ran = false; document.body.insertAdjacentHTML('beforeend', '<img src=\"nowhere.png\" onerror=\"window.ran = true\">'); const s = document.createElement('script'); s.textContent = 'window.ran = true'; document.body.append(s); 0");
     page.evaluate("new Promise(resolve => setTimeout(resolve, 50))");
     assert_eq!(page.evaluate("window.ran"), json!(false));
-    assert!(!page.events("Log.entryAdded").is_empty(), "the policy reports what it stopped");
+    assert!(
+        !page.events("Log.entryAdded").is_empty(),
+        "the policy reports what it stopped"
+    );
 }
 
 #[test]
@@ -70,7 +84,10 @@ fn no_width_scrolls_the_page_sideways() {
         let widest = page.evaluate(
             "[document.documentElement.scrollWidth, [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip') && e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.tagName + '.' + e.className).slice(0, 5).join(' ')]",
         );
-        assert!(widest[0].as_u64().unwrap() <= u64::from(width), "{width}: {widest}");
+        assert!(
+            widest[0].as_u64().unwrap() <= u64::from(width),
+            "{width}: {widest}"
+        );
     }
 }
 
@@ -86,7 +103,11 @@ fn the_dark_follows_the_system_and_the_switch() {
     let curve = "getComputedStyle(document.querySelector('.curve.viperscale')).stroke";
     assert_eq!(page.evaluate(curve), json!(rgb("viperscale", true)));
     page.evaluate("document.querySelector('#theme').click()");
-    assert_eq!(background(&mut page), json!(rgb("page", false)), "the switch overrules the system");
+    assert_eq!(
+        background(&mut page),
+        json!(rgb("page", false)),
+        "the switch overrules the system"
+    );
 }
 
 /// Who has the focus, in a word.
@@ -111,17 +132,28 @@ fn everything_can_be_reached_by_keyboard_in_the_order_of_the_page() {
     for _ in 0..60 {
         page.press("Tab");
         // Compared by place in the document, the order of the focus is the order of reading.
-        let place = page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)").as_i64().unwrap();
+        let place = page
+            .evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)")
+            .as_i64()
+            .unwrap();
         if place < last {
             break;
         }
         last = place;
         let visible = page.evaluate("getComputedStyle(document.activeElement).outlineStyle");
-        assert_ne!(visible, json!("none"), "the focus is seen on {}", focused(&mut page));
+        assert_ne!(
+            visible,
+            json!("none"),
+            "the focus is seen on {}",
+            focused(&mut page)
+        );
         seen.push(focused(&mut page));
     }
     for stop in ["trial", "legend viperscale", "charts", "when"] {
-        assert!(seen.iter().any(|word| word == stop), "{stop} is not among {seen:?}");
+        assert!(
+            seen.iter().any(|word| word == stop),
+            "{stop} is not among {seen:?}"
+        );
     }
 }
 
@@ -142,20 +174,32 @@ fn the_time_cursor_goes_through_all_charts_and_to_decisions() {
     let cursor = page.evaluate("document.querySelector('#cursor').textContent");
     assert!(cursor.as_str().unwrap().starts_with("0:01"), "{cursor}");
     let readout = page.evaluate("document.querySelector('.readout').textContent");
-    assert!(readout.as_str().unwrap().contains("Viperscale"), "{readout}");
+    assert!(
+        readout.as_str().unwrap().contains("Viperscale"),
+        "{readout}"
+    );
 
     // Down goes to the first decision after the cursor, whose mark and entry light up.
     page.press("ArrowDown");
-    assert_eq!(page.evaluate("document.querySelectorAll('.entry.current').length"), json!(1));
+    assert_eq!(
+        page.evaluate("document.querySelectorAll('.entry.current').length"),
+        json!(1)
+    );
     let first = page.evaluate("document.querySelector('.entry.current').id");
-    assert_eq!(page.evaluate("document.querySelector('.strip .sign.current').dataset.entry"), first);
+    assert_eq!(
+        page.evaluate("document.querySelector('.strip .sign.current').dataset.entry"),
+        first
+    );
 
     // Within the log the arrow keys move the focus from entry to entry, and the cursor with it.
     page.evaluate("document.querySelector('.entry.current .when').focus()");
     page.press("ArrowDown");
     let second = page.evaluate("document.querySelector('.entry.current').id");
     assert_ne!(first, second);
-    assert_eq!(page.evaluate("document.activeElement.closest('.entry').id"), second);
+    assert_eq!(
+        page.evaluate("document.activeElement.closest('.entry').id"),
+        second
+    );
 
     // Decision, curves and mark stand at the same place.
     let aligned = page.evaluate(
@@ -173,31 +217,49 @@ fn a_trial_can_be_chosen_and_a_side_hidden() {
     let curve = "document.querySelector('[data-chart=failures] .curve.hpa').getAttribute('d')";
     let medians = page.evaluate(curve);
     let choose = |number: &str| {
-        format!("document.querySelector('#trial').value = '{number}'; document.querySelector('#trial').dispatchEvent(new Event('change')); 0")
+        format!(
+            "document.querySelector('#trial').value = '{number}'; document.querySelector('#trial').dispatchEvent(new Event('change')); 0"
+        )
     };
     page.evaluate(&choose("2"));
     let second = page.evaluate(curve);
     assert_ne!(medians, second);
     assert!(second.as_str().unwrap().starts_with('M'), "{second}");
-    assert_eq!(page.evaluate("document.querySelector('.trial-log:not([hidden])').dataset.trial"), json!("2"));
+    assert_eq!(
+        page.evaluate("document.querySelector('.trial-log:not([hidden])').dataset.trial"),
+        json!("2")
+    );
     page.evaluate(&choose(""));
     assert_eq!(page.evaluate(curve), medians);
 
     page.evaluate("document.querySelector('.legend.hpa').click()");
-    assert_eq!(page.evaluate("getComputedStyle(document.querySelector('.curve.hpa')).display"), json!("none"));
-    assert_ne!(page.evaluate("getComputedStyle(document.querySelector('.curve.viperscale')).display"), json!("none"));
+    assert_eq!(
+        page.evaluate("getComputedStyle(document.querySelector('.curve.hpa')).display"),
+        json!("none")
+    );
+    assert_ne!(
+        page.evaluate("getComputedStyle(document.querySelector('.curve.viperscale')).display"),
+        json!("none")
+    );
 }
 
 #[test]
 fn the_page_is_complete_without_its_script() {
     let (_folder, file) = report();
     let mut page = Page::start();
-    page.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    page.call(
+        "Emulation.setScriptExecutionDisabled",
+        json!({"value": true}),
+    );
     page.resize(1200, 800);
     page.open(&file);
     let shown = page.evaluate("[document.querySelectorAll('.percentile').length, [...document.querySelectorAll('.percentile')].filter(p => p.clientHeight > 0).length, [...document.querySelectorAll('.trial-log')].filter(l => l.clientHeight > 0).length, document.querySelector('#toolbar').clientHeight]");
     assert_eq!(shown[0], shown[1], "all percentiles are shown");
-    assert_eq!(shown[2], json!(Comparison::example().trials_each), "all trials have their log");
+    assert_eq!(
+        shown[2],
+        json!(Comparison::example().trials_each),
+        "all trials have their log"
+    );
     assert_eq!(shown[3], json!(0), "controls that need the script are not");
 }
 

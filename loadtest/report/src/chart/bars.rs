@@ -54,7 +54,13 @@ impl BarChart {
 
     fn frame(&self, width: Width) -> Frame {
         let plot = self.groups.iter().map(Self::group_height).sum();
-        Frame { width, margins: Margins::Bars, top: 4.0, plot, bottom: 36.0 }
+        Frame {
+            width,
+            margins: Margins::Bars,
+            top: 4.0,
+            plot,
+            bottom: 36.0,
+        }
     }
 
     /// The height of [`BarChart::svg`], pixels.
@@ -71,7 +77,13 @@ impl BarChart {
             .groups
             .iter()
             .flat_map(|group| &group.bars)
-            .flat_map(|bar| [Some(bar.value), bar.interval.map(|(_, upper)| upper), bar.published])
+            .flat_map(|bar| {
+                [
+                    Some(bar.value),
+                    bar.interval.map(|(_, upper)| upper),
+                    bar.published,
+                ]
+            })
             .flatten()
             .filter(|value| value.is_finite())
             .fold(0.0, f64::max);
@@ -125,7 +137,7 @@ impl BarChart {
             @if let Some(published) = bar.published {
                 circle class={ "published " (class) } cx=(at(published)) cy=(middle) r="4.5" {}
             }
-            text class={ "bar-value " (class) } x=(self.value_at(frame, scale, bar)) dx="8" y=(short(top + 9.5)) {
+            text class={ "bar-value " (class) } x=(self.value_at(frame, scale, bar)) dx="14" y=(short(top + 9.5)) {
                 @if bar.value.is_finite() { (number(bar.value)) } @else { "not measured" }
                 @if first { " " (bar.side.name()) }
             }
@@ -134,9 +146,17 @@ impl BarChart {
 
     /// Behind the bar; in a column of their own where a published mark could be taken for it.
     fn value_at(&self, frame: &Frame, scale: &Scale, bar: &Bar) -> String {
-        if self.groups.iter().flat_map(|group| &group.bars).any(|bar| bar.published.is_some()) {
+        if self
+            .groups
+            .iter()
+            .flat_map(|group| &group.bars)
+            .any(|bar| bar.published.is_some())
+        {
             return frame.x(1.0);
         }
-        frame.x(scale.fraction(bar.interval.map_or(bar.value, |(_, upper)| upper.max(bar.value))))
+        frame.x(scale.fraction(
+            bar.interval
+                .map_or(bar.value, |(_, upper)| upper.max(bar.value)),
+        ))
     }
 }

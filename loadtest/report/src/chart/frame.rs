@@ -148,7 +148,13 @@ mod tests {
     use super::*;
 
     fn frame(width: Width) -> Frame {
-        Frame { width, margins: Margins::Axis, top: 10.0, plot: 100.0, bottom: 20.0 }
+        Frame {
+            width,
+            margins: Margins::Axis,
+            top: 10.0,
+            plot: 100.0,
+            bottom: 20.0,
+        }
     }
 
     #[test]

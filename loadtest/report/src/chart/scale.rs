@@ -13,7 +13,11 @@ impl Scale {
     /// An axis for values up to `largest` with about `ticks` intervals; `whole` allows only whole ticks.
     #[must_use]
     pub fn up_to(largest: f64, ticks: u32, whole: bool) -> Self {
-        let largest = if largest.is_finite() && largest > 0.0 { largest } else { 1.0 };
+        let largest = if largest.is_finite() && largest > 0.0 {
+            largest
+        } else {
+            1.0
+        };
         let rough = largest / f64::from(ticks.max(1));
         let magnitude = 10_f64.powf(rough.log10().floor());
         let mut step = [1.0, 2.0, 2.5, 5.0, 10.0]
@@ -24,7 +28,10 @@ impl Scale {
         if whole {
             step = step.ceil();
         }
-        Self { max: (largest / step - 1e-9).ceil().max(1.0) * step, step }
+        Self {
+            max: (largest / step - 1e-9).ceil().max(1.0) * step,
+            step,
+        }
     }
 
     /// Ticks from zero to the maximum.
@@ -43,10 +50,12 @@ impl Scale {
 /// A step between time ticks, in seconds, that gives at most `ticks` of them over `span` seconds.
 #[must_use]
 pub fn time_step(span: f64, ticks: u32) -> f64 {
-    [5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0]
-        .into_iter()
-        .find(|step| span / step <= f64::from(ticks))
-        .unwrap_or(86_400.0)
+    [
+        5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0,
+    ]
+    .into_iter()
+    .find(|step| span / step <= f64::from(ticks))
+    .unwrap_or(86_400.0)
 }
 
 /// Seconds as `m:ss`, or `h:mm:ss` from an hour on.
@@ -85,7 +94,11 @@ pub fn number(value: f64) -> String {
         at -= 3;
         text.insert(at, ',');
     }
-    if value < 0.0 && text != "0" { format!("\u{2212}{text}") } else { text }
+    if value < 0.0 && text != "0" {
+        format!("\u{2212}{text}")
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -95,21 +108,39 @@ mod tests {
     #[test]
     fn ticks_are_round_and_reach_above_the_largest_value() {
         let scale = Scale::up_to(87.0, 4, false);
-        assert_eq!(scale.ticks().collect::<Vec<_>>(), [0.0, 25.0, 50.0, 75.0, 100.0]);
+        assert_eq!(
+            scale.ticks().collect::<Vec<_>>(),
+            [0.0, 25.0, 50.0, 75.0, 100.0]
+        );
         let scale = Scale::up_to(3.0, 4, true);
         assert_eq!(scale.ticks().collect::<Vec<_>>(), [0.0, 1.0, 2.0, 3.0]);
         for largest in [0.0, f64::NAN, 1e-7, 0.3, 7.0, 13.0, 20.0, 1e9] {
             let scale = Scale::up_to(largest, 4, false);
-            assert!(scale.max >= largest || largest.is_nan(), "{largest}: {scale:?}");
-            assert!((2..=6).contains(&scale.ticks().count()), "{largest}: {scale:?}");
+            assert!(
+                scale.max >= largest || largest.is_nan(),
+                "{largest}: {scale:?}"
+            );
+            assert!(
+                (2..=6).contains(&scale.ticks().count()),
+                "{largest}: {scale:?}"
+            );
         }
     }
 
     #[test]
     fn numbers_are_short() {
         let cases = [
-            (0.0, "0"), (3.0, "3"), (0.1234, "0.123"), (1.5, "1.5"), (15.66, "15.7"), (1234.4, "1,234"),
-            (1_234_567.0, "1,234,567"), (-2.0, "\u{2212}2"), (f64::NAN, "\u{2013}"), (100.0, "100"), (0.0001, "0"),
+            (0.0, "0"),
+            (3.0, "3"),
+            (0.1234, "0.123"),
+            (1.5, "1.5"),
+            (15.66, "15.7"),
+            (1234.4, "1,234"),
+            (1_234_567.0, "1,234,567"),
+            (-2.0, "\u{2212}2"),
+            (f64::NAN, "\u{2013}"),
+            (100.0, "100"),
+            (0.0001, "0"),
         ];
         for (value, text) in cases {
             assert_eq!(number(value), text);

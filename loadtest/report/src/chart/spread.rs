@@ -38,7 +38,13 @@ impl Spread {
     }
 
     fn frame(&self, width: Width) -> Frame {
-        Frame { width, margins: Margins::Bare, top: 3.0, plot: LANE * self.lanes.len() as f64, bottom: 3.0 }
+        Frame {
+            width,
+            margins: Margins::Bare,
+            top: 3.0,
+            plot: LANE * self.lanes.len() as f64,
+            bottom: 3.0,
+        }
     }
 
     /// The chart.
@@ -48,10 +54,18 @@ impl Spread {
         let largest = self
             .lanes
             .iter()
-            .flat_map(|lane| lane.trials.iter().copied().chain(lane.interval.map(|(_, upper)| upper)))
+            .flat_map(|lane| {
+                lane.trials
+                    .iter()
+                    .copied()
+                    .chain(lane.interval.map(|(_, upper)| upper))
+            })
             .filter(|value| value.is_finite())
             .fold(0.0, f64::max);
-        let scale = Scale { max: if largest > 0.0 { largest * 1.02 } else { 1.0 }, step: largest };
+        let scale = Scale {
+            max: if largest > 0.0 { largest * 1.02 } else { 1.0 },
+            step: largest,
+        };
         frame.chart(
             "spread",
             &self.description,

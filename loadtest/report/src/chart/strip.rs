@@ -49,7 +49,13 @@ impl Strip {
     #[must_use]
     pub fn svg(&self, width: Width) -> Markup {
         let plot = ROW * self.rows.len() as f64;
-        let frame = Frame { width, margins: Margins::Axis, top: 18.0, plot, bottom: 20.0 };
+        let frame = Frame {
+            width,
+            margins: Margins::Axis,
+            top: 18.0,
+            plot,
+            bottom: 20.0,
+        };
         let span = (self.grid.step * self.grid.points.saturating_sub(1) as f64).max(1.0);
         let at = |seconds: f64| frame.x(((seconds - self.grid.start) / span).clamp(0.0, 1.0));
         let step = time_step(span, 6);
@@ -84,7 +90,11 @@ impl Strip {
 
 fn mark_of(mark: &Mark, x: &str, top: f64) -> Markup {
     let y = short(top + if mark.side == Side::Hpa { 33.0 } else { 22.0 });
-    let class = format!("{} {}", if mark.up { "up" } else { "down" }, mark.side.class());
+    let class = format!(
+        "{} {}",
+        if mark.up { "up" } else { "down" },
+        mark.side.class()
+    );
     // Full for Viperscale, hollow for the HPA, so that colour is not all that tells them apart.
     let sign = match (mark.side, mark.up) {
         (Side::Hpa, true) => "\u{25b3}",

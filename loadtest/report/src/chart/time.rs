@@ -122,16 +122,26 @@ impl TimeChart {
             .iter()
             .flat_map(|series| {
                 let upper = series.band.iter().flat_map(|(_, upper)| upper);
-                series.middle.iter().chain(upper).chain(series.trials.iter().flat_map(|(_, values)| values))
+                series
+                    .middle
+                    .iter()
+                    .chain(upper)
+                    .chain(series.trials.iter().flat_map(|(_, values)| values))
             })
             .copied()
             .filter(|value| value.is_finite())
             .fold(self.reach, f64::max);
-        Scale::up_to(largest, if self.height < 80.0 { 2 } else { 4 }, self.shape == Shape::Step)
+        Scale::up_to(
+            largest,
+            if self.height < 80.0 { 2 } else { 4 },
+            self.shape == Shape::Step,
+        )
     }
 
     fn end(&self) -> f64 {
-        self.grid.at(self.grid.points.saturating_sub(1)).max(self.grid.start + 1.0)
+        self.grid
+            .at(self.grid.points.saturating_sub(1))
+            .max(self.grid.start + 1.0)
     }
 
     fn fraction(&self, at: f64) -> f64 {
@@ -141,7 +151,13 @@ impl TimeChart {
     /// The chart.
     #[must_use]
     pub fn svg(&self, width: Width) -> Markup {
-        let frame = Frame { width, margins: Margins::Axis, top: 22.0, plot: self.height, bottom: 20.0 };
+        let frame = Frame {
+            width,
+            margins: Margins::Axis,
+            top: 22.0,
+            plot: self.height,
+            bottom: 20.0,
+        };
         let scale = self.scale();
         let content = html! {
             text class="chart-title" x=(-frame.margins.pixels().0) y="-9" { (self.title) }
@@ -151,7 +167,11 @@ impl TimeChart {
                 @for series in &self.series { (self.curve(&frame, &scale, series)) }
             }))
         };
-        let class = if self.shape == Shape::Step { "time-chart steps" } else { "time-chart" };
+        let class = if self.shape == Shape::Step {
+            "time-chart steps"
+        } else {
+            "time-chart"
+        };
         let svg = frame.chart(class, &self.description, &content);
         match width {
             Width::Fluid => html! { div class="time" data-chart=(self.id) { (svg) } },
@@ -200,7 +220,10 @@ impl TimeChart {
     }
 
     fn curve(&self, frame: &Frame, scale: &Scale, series: &Series) -> Markup {
-        let band = series.band.as_ref().map(|(lower, upper)| self.band_path(frame, scale, lower, upper));
+        let band = series
+            .band
+            .as_ref()
+            .map(|(lower, upper)| self.band_path(frame, scale, lower, upper));
         let middle = self.line_path(frame, scale, &series.middle);
         html! {
             @if let Some(band) = band { path class={ "band " (series.side.class()) } d=(PreEscaped(band)) {} }
@@ -236,15 +259,26 @@ impl TimeChart {
 
     fn line_path(&self, frame: &Frame, scale: &Scale, values: &[f64]) -> String {
         let runs = self.runs(frame, scale, values);
-        runs.iter().map(|run| format!("M{}", joined(frame, run.iter()))).collect()
+        runs.iter()
+            .map(|run| format!("M{}", joined(frame, run.iter())))
+            .collect()
     }
 
     fn band_path(&self, frame: &Frame, scale: &Scale, lower: &[f64], upper: &[f64]) -> String {
-        let (lower, upper) = (self.runs(frame, scale, lower), self.runs(frame, scale, upper));
+        let (lower, upper) = (
+            self.runs(frame, scale, lower),
+            self.runs(frame, scale, upper),
+        );
         upper
             .iter()
             .zip(&lower)
-            .map(|(upper, lower)| format!("M{}L{}Z", joined(frame, upper.iter()), joined(frame, lower.iter().rev())))
+            .map(|(upper, lower)| {
+                format!(
+                    "M{}L{}Z",
+                    joined(frame, upper.iter()),
+                    joined(frame, lower.iter().rev())
+                )
+            })
             .collect()
     }
 
@@ -253,13 +287,19 @@ impl TimeChart {
     pub fn data(&self) -> ChartData {
         let values = |values: &[f64]| match self.shape {
             Shape::Line => ValuesData::Flat(readable(values)),
-            Shape::Step => ValuesData::Runs { runs: in_runs(&readable(values)) },
+            Shape::Step => ValuesData::Runs {
+                runs: in_runs(&readable(values)),
+            },
         };
         let series = self.series.iter().map(|series| SeriesData {
             side: series.side.class(),
             name: series.name.clone(),
             middle: values(&series.middle),
-            trials: series.trials.iter().map(|(number, trial)| (*number, values(trial))).collect(),
+            trials: series
+                .trials
+                .iter()
+                .map(|(number, trial)| (*number, values(trial)))
+                .collect(),
         });
         ChartData {
             unit: self.unit,
@@ -273,8 +313,9 @@ impl TimeChart {
 }
 
 fn joined<'a>(frame: &Frame, points: impl Iterator<Item = &'a (f64, f64)>) -> String {
-    let points: Vec<String> =
-        points.map(|(x, y)| format!("{} {}", frame.path_x(*x), (y * 10.0).round() / 10.0)).collect();
+    let points: Vec<String> = points
+        .map(|(x, y)| format!("{} {}", frame.path_x(*x), (y * 10.0).round() / 10.0))
+        .collect();
     points.join("L")
 }
 
@@ -296,7 +337,8 @@ fn drop_points_on_level_lines(run: &mut Vec<(f64, f64)>) {
 /// Equal neighbours put together: count, value, count, value.
 fn in_runs(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let runs = values.chunk_by(|a, b| a == b);
-    runs.flat_map(|run| [Some(run.len() as f64), run.first().copied().flatten()]).collect()
+    runs.flat_map(|run| [Some(run.len() as f64), run.first().copied().flatten()])
+        .collect()
 }
 
 /// Three significant digits; none for what is not a number.
@@ -306,9 +348,16 @@ fn readable(values: &[f64]) -> Vec<Option<f64>> {
             return 0.0;
         }
         let unit = 10_f64.powf(value.abs().log10().floor() - 2.0);
-        if unit >= 1.0 { value.round() } else { (value / unit).round() / (1.0 / unit).round() }
+        if unit >= 1.0 {
+            value.round()
+        } else {
+            (value / unit).round() / (1.0 / unit).round()
+        }
     };
-    values.iter().map(|value| value.is_finite().then(|| round(*value))).collect()
+    values
+        .iter()
+        .map(|value| value.is_finite().then(|| round(*value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -321,7 +370,11 @@ mod tests {
             title: "replicas".to_owned(),
             description: "replicas over time".to_owned(),
             unit: "",
-            grid: Grid { start: 0.0, step: 10.0, points: values.len() },
+            grid: Grid {
+                start: 0.0,
+                step: 10.0,
+                points: values.len(),
+            },
             shape,
             series: vec![Series {
                 side: Side::Viperscale,
@@ -337,36 +390,63 @@ mod tests {
     }
 
     fn path(chart: &TimeChart) -> String {
-        let frame = Frame { width: Width::Fluid, margins: Margins::Axis, top: 0.0, plot: 100.0, bottom: 0.0 };
+        let frame = Frame {
+            width: Width::Fluid,
+            margins: Margins::Axis,
+            top: 0.0,
+            plot: 100.0,
+            bottom: 0.0,
+        };
         chart.line_path(&frame, &chart.scale(), &chart.series[0].middle)
     }
 
     #[test]
     fn a_step_holds_until_the_next_and_level_points_are_left_out() {
-        assert_eq!(path(&chart(Shape::Step, vec![1.0, 1.0, 1.0, 2.0, 2.0])), "M0 50L750 50L750 0L1000 0");
+        assert_eq!(
+            path(&chart(Shape::Step, vec![1.0, 1.0, 1.0, 2.0, 2.0])),
+            "M0 50L750 50L750 0L1000 0"
+        );
     }
 
     #[test]
     fn a_gap_breaks_the_line() {
-        assert_eq!(path(&chart(Shape::Line, vec![0.0, 1.0, f64::NAN, 1.0, 0.0])), "M0 100L250 0M750 0L1000 100");
+        assert_eq!(
+            path(&chart(Shape::Line, vec![0.0, 1.0, f64::NAN, 1.0, 0.0])),
+            "M0 100L250 0M750 0L1000 100"
+        );
     }
 
     #[test]
     fn a_chart_of_nothing_is_drawn_empty() {
         let empty = chart(Shape::Line, Vec::new());
-        assert!(empty.svg(Width::Fixed(300.0)).into_string().contains("grid"));
-        assert!(serde_json::to_string(&empty.data()).unwrap().contains("\"middle\":[]"));
+        assert!(
+            empty
+                .svg(Width::Fixed(300.0))
+                .into_string()
+                .contains("grid")
+        );
+        assert!(
+            serde_json::to_string(&empty.data())
+                .unwrap()
+                .contains("\"middle\":[]")
+        );
     }
 
     #[test]
     fn runs_count_equal_neighbours() {
         let runs = in_runs(&[None, Some(1.0), Some(1.0), Some(2.0)]);
-        assert_eq!(runs, [Some(1.0), None, Some(2.0), Some(1.0), Some(1.0), Some(2.0)]);
+        assert_eq!(
+            runs,
+            [Some(1.0), None, Some(2.0), Some(1.0), Some(1.0), Some(2.0)]
+        );
     }
 
     #[test]
     fn read_outs_have_three_digits() {
         let read = readable(&[0.0, 12_345.6, 0.012_345, 1.0 / 3.0, f64::NAN]);
-        assert_eq!(read, [Some(0.0), Some(12_346.0), Some(0.0123), Some(0.333), None]);
+        assert_eq!(
+            read,
+            [Some(0.0), Some(12_346.0), Some(0.0123), Some(0.333), None]
+        );
     }
 }

@@ -9,7 +9,10 @@ use crate::chart::bars::{Bar, BarChart, Group};
 use crate::chart::scale::number;
 use crate::text::{change, printable};
 
-fn bars(estimates: &Pair<Estimate>, published: impl Fn(comparison::Autoscaler) -> Option<f64>) -> Vec<Bar> {
+fn bars(
+    estimates: &Pair<Estimate>,
+    published: impl Fn(comparison::Autoscaler) -> Option<f64>,
+) -> Vec<Bar> {
     ORDER
         .into_iter()
         .map(|autoscaler| {
@@ -25,16 +28,26 @@ fn bars(estimates: &Pair<Estimate>, published: impl Fn(comparison::Autoscaler) -
 }
 
 fn described(label: &str, estimates: &Pair<Estimate>) -> String {
-    format!("{label}: Viperscale {}, HPA {}", number(estimates.viperscale.median), number(estimates.hpa.median))
+    format!(
+        "{label}: Viperscale {}, HPA {}",
+        number(estimates.viperscale.median),
+        number(estimates.hpa.median)
+    )
 }
 
 /// Failed requests per trial by route, after the thesis' figure 14.
 #[must_use]
 pub fn failures_by_route(comparison: &Comparison) -> BarChart {
-    let words: Vec<String> =
-        comparison.routes.iter().map(|route| described(&printable(&route.route), &route.failed)).collect();
+    let words: Vec<String> = comparison
+        .routes
+        .iter()
+        .map(|route| described(&printable(&route.route), &route.failed))
+        .collect();
     BarChart {
-        description: format!("Failed requests per trial by route, medians. {}.", words.join("; ")),
+        description: format!(
+            "Failed requests per trial by route, medians. {}.",
+            words.join("; ")
+        ),
         axis: "failed page requests per trial".to_owned(),
         whole: true,
         groups: comparison
@@ -46,7 +59,7 @@ pub fn failures_by_route(comparison: &Comparison) -> BarChart {
                     remark.push("shows recommendations".to_owned());
                 }
                 if let Some(ratio) = &route.ratio {
-                    remark.push(change(ratio.median));
+                    remark.push(format!("{} with Viperscale", change(ratio.median)));
                 }
                 Group {
                     label: printable(&route.route),
@@ -61,10 +74,16 @@ pub fn failures_by_route(comparison: &Comparison) -> BarChart {
 /// Peak replicas by deployment, with the thesis' Table 4 as hollow marks.
 #[must_use]
 pub fn peak_replicas(comparison: &Comparison) -> BarChart {
-    let words: Vec<String> =
-        comparison.peaks.iter().map(|peak| described(&printable(&peak.deployment), &peak.peak)).collect();
+    let words: Vec<String> = comparison
+        .peaks
+        .iter()
+        .map(|peak| described(&printable(&peak.deployment), &peak.peak))
+        .collect();
     BarChart {
-        description: format!("Peak replicas by deployment, medians. {}.", words.join("; ")),
+        description: format!(
+            "Peak replicas by deployment, medians. {}.",
+            words.join("; ")
+        ),
         axis: "most replicas asked for at any time of a trial".to_owned(),
         whole: true,
         groups: comparison

@@ -16,14 +16,20 @@ const STEP_POINTS: f64 = 1800.0;
 
 fn grid(comparison: &Comparison, most_points: f64) -> Grid {
     let step = (comparison.horizon_seconds / most_points).ceil().max(1.0);
-    Grid { start: 0.0, step, points: (comparison.horizon_seconds / step).floor() as usize + 1 }
+    Grid {
+        start: 0.0,
+        step,
+        points: (comparison.horizon_seconds / step).floor() as usize + 1,
+    }
 }
 
 /// Pages per second, failures per second, and replicas of all deployments.
 #[must_use]
 pub fn load(comparison: &Comparison) -> Vec<TimeChart> {
     let rates = grid(comparison, RATE_POINTS);
-    let rate = |id: &str, title: &str, bands: fn(&comparison::comparison::Side) -> &Vec<Band>,
+    let rate = |id: &str,
+                title: &str,
+                bands: fn(&comparison::comparison::Side) -> &Vec<Band>,
                 of_trial: fn(&TrialView) -> Vec<(f64, f64)>| {
         let series: Vec<Series> = ORDER
             .into_iter()
@@ -31,26 +37,52 @@ pub fn load(comparison: &Comparison) -> Vec<TimeChart> {
             .map(|autoscaler| {
                 let bands = bands(comparison.sides.of(autoscaler));
                 let column = |value: fn(&Band) -> f64| {
-                    averaged(rates, &bands.iter().map(|band| (band.at, value(band))).collect::<Vec<_>>())
+                    averaged(
+                        rates,
+                        &bands
+                            .iter()
+                            .map(|band| (band.at, value(band)))
+                            .collect::<Vec<_>>(),
+                    )
                 };
                 Series {
                     side: autoscaler.into(),
                     name: autoscaler.title().to_owned(),
                     middle: column(|band| band.median),
                     band: Some((column(|band| band.min), column(|band| band.max))),
-                    trials: of(comparison, autoscaler, |trial| averaged(rates, &of_trial(trial))),
+                    trials: of(comparison, autoscaler, |trial| {
+                        averaged(rates, &of_trial(trial))
+                    }),
                 }
             })
             .collect();
         chart(comparison, id, title, "/s", rates, Shape::Line, series)
     };
     vec![
-        rate("requests", "Pages asked for, per second", |side| &side.requests, |trial| {
-            trial.load.iter().map(|point| (point.at, point.requests as f64)).collect()
-        }),
-        rate("failures", "Pages that failed, per second", |side| &side.failures, |trial| {
-            trial.load.iter().map(|point| (point.at, point.failed_requests as f64)).collect()
-        }),
+        rate(
+            "requests",
+            "Pages asked for, per second",
+            |side| &side.requests,
+            |trial| {
+                trial
+                    .load
+                    .iter()
+                    .map(|point| (point.at, point.requests as f64))
+                    .collect()
+            },
+        ),
+        rate(
+            "failures",
+            "Pages that failed, per second",
+            |side| &side.failures,
+            |trial| {
+                trial
+                    .load
+                    .iter()
+                    .map(|point| (point.at, point.failed_requests as f64))
+                    .collect()
+            },
+        ),
         total_replicas(comparison),
     ]
 }
@@ -60,14 +92,18 @@ fn total_replicas(comparison: &Comparison) -> TimeChart {
     let mut series = vec![optimum(grid, comparison.optimum.replicas.values())];
     series.extend(ORDER.into_iter().rev().map(|autoscaler| {
         let trials = of(comparison, autoscaler, |trial| {
-            sum(grid, trial.replicas.values().map(|points| desired(grid, points)))
+            sum(
+                grid,
+                trial.replicas.values().map(|points| desired(grid, points)),
+            )
         });
         let at = |index: usize| {
             let mut values: Vec<f64> = trials.iter().map(|(_, values)| values[index]).collect();
             values.sort_by(f64::total_cmp);
             values
         };
-        let over_trials = |pick: fn(&[f64]) -> f64| (0..grid.points).map(|index| pick(&at(index))).collect();
+        let over_trials =
+            |pick: fn(&[f64]) -> f64| (0..grid.points).map(|index| pick(&at(index))).collect();
         Series {
             side: autoscaler.into(),
             name: autoscaler.title().to_owned(),
@@ -79,15 +115,28 @@ fn total_replicas(comparison: &Comparison) -> TimeChart {
             trials,
         }
     }));
-    chart(comparison, "replicas", "Replicas asked for, all scaled deployments", "", grid, Shape::Step, series)
+    chart(
+        comparison,
+        "replicas",
+        "Replicas asked for, all scaled deployments",
+        "",
+        grid,
+        Shape::Step,
+        series,
+    )
 }
 
 /// Replicas of each scaled deployment, all on the same scale; the one with the most first.
 #[must_use]
 pub fn replicas(comparison: &Comparison) -> Vec<TimeChart> {
     let grid = grid(comparison, STEP_POINTS);
-    let mut names: Vec<&String> =
-        comparison.sides.viperscale.desired.keys().chain(comparison.sides.hpa.desired.keys()).collect();
+    let mut names: Vec<&String> = comparison
+        .sides
+        .viperscale
+        .desired
+        .keys()
+        .chain(comparison.sides.hpa.desired.keys())
+        .collect();
     names.sort();
     names.dedup();
     let peak = |name: &str| -> f64 {
@@ -100,16 +149,25 @@ pub fn replicas(comparison: &Comparison) -> Vec<TimeChart> {
     };
     let reach = names.iter().map(|name| peak(name)).fold(0.0, f64::max);
     names.sort_by(|a, b| peak(b).total_cmp(&peak(a)).then_with(|| a.cmp(b)));
-    names.into_iter().map(|name| deployment(comparison, grid, name, reach)).collect()
+    names
+        .into_iter()
+        .map(|name| deployment(comparison, grid, name, reach))
+        .collect()
 }
 
 fn deployment(comparison: &Comparison, grid: Grid, name: &str, reach: f64) -> TimeChart {
-    let mut series = vec![optimum(grid, comparison.optimum.replicas.get(name).into_iter())];
+    let mut series = vec![optimum(
+        grid,
+        comparison.optimum.replicas.get(name).into_iter(),
+    )];
     series.extend(ORDER.into_iter().rev().map(|autoscaler| {
         let bands = comparison.sides.of(autoscaler).desired.get(name);
         let column = |value: fn(&Band) -> f64| {
-            let points: Vec<(f64, f64)> =
-                bands.into_iter().flatten().map(|band| (band.at, value(band))).collect();
+            let points: Vec<(f64, f64)> = bands
+                .into_iter()
+                .flatten()
+                .map(|band| (band.at, value(band)))
+                .collect();
             held(grid, &points)
         };
         Series {
@@ -118,12 +176,23 @@ fn deployment(comparison: &Comparison, grid: Grid, name: &str, reach: f64) -> Ti
             middle: column(|band| band.median),
             band: Some((column(|band| band.min), column(|band| band.max))),
             trials: of(comparison, autoscaler, |trial| {
-                trial.replicas.get(name).map_or_else(Vec::new, |points| desired(grid, points))
+                trial
+                    .replicas
+                    .get(name)
+                    .map_or_else(Vec::new, |points| desired(grid, points))
             }),
         }
     }));
     let title = printable(name);
-    let mut chart = chart(comparison, &format!("replicas-{title}"), &title, "", grid, Shape::Step, series);
+    let mut chart = chart(
+        comparison,
+        &format!("replicas-{title}"),
+        &title,
+        "",
+        grid,
+        Shape::Step,
+        series,
+    );
     chart.description = format!("Replicas of {}", chart.description);
     chart.reach = reach;
     chart.height = 84.0;
@@ -143,7 +212,12 @@ fn chart(
         .iter()
         .rev()
         .map(|series| {
-            let highest = series.middle.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
+            let highest = series
+                .middle
+                .iter()
+                .copied()
+                .filter(|value| value.is_finite())
+                .fold(0.0, f64::max);
             format!("{} at most {}", series.name, number(highest))
         })
         .collect();
@@ -163,7 +237,13 @@ fn chart(
 
 fn optimum<'a>(grid: Grid, deployments: impl Iterator<Item = &'a Vec<OptimumPoint>>) -> Series {
     let each = deployments.map(|points| {
-        held(grid, &points.iter().map(|point| (point.at, f64::from(point.replicas))).collect::<Vec<_>>())
+        held(
+            grid,
+            &points
+                .iter()
+                .map(|point| (point.at, f64::from(point.replicas)))
+                .collect::<Vec<_>>(),
+        )
     });
     Series {
         side: Side::Neutral,
@@ -174,7 +254,11 @@ fn optimum<'a>(grid: Grid, deployments: impl Iterator<Item = &'a Vec<OptimumPoin
     }
 }
 
-fn of(comparison: &Comparison, autoscaler: Autoscaler, values: impl Fn(&TrialView) -> Values) -> Vec<(u32, Values)> {
+fn of(
+    comparison: &Comparison,
+    autoscaler: Autoscaler,
+    values: impl Fn(&TrialView) -> Values,
+) -> Vec<(u32, Values)> {
     comparison
         .trials
         .iter()
@@ -184,7 +268,13 @@ fn of(comparison: &Comparison, autoscaler: Autoscaler, values: impl Fn(&TrialVie
 }
 
 fn desired(grid: Grid, points: &[ReplicaPoint]) -> Values {
-    held(grid, &points.iter().map(|point| (point.at, f64::from(point.desired))).collect::<Vec<_>>())
+    held(
+        grid,
+        &points
+            .iter()
+            .map(|point| (point.at, f64::from(point.desired)))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// On the grid, what holds until the next point; NaN before the first. Points are in order of time.
@@ -214,7 +304,15 @@ fn averaged(grid: Grid, points: &[(f64, f64)]) -> Values {
             *count += 1;
         }
     }
-    bins.into_iter().map(|(sum, count)| if count == 0 { f64::NAN } else { sum / f64::from(count) }).collect()
+    bins.into_iter()
+        .map(|(sum, count)| {
+            if count == 0 {
+                f64::NAN
+            } else {
+                sum / f64::from(count)
+            }
+        })
+        .collect()
 }
 
 fn sum(grid: Grid, series: impl Iterator<Item = Values>) -> Values {
@@ -222,7 +320,10 @@ fn sum(grid: Grid, series: impl Iterator<Item = Values>) -> Values {
     for values in series.filter(|values| values.len() == grid.points) {
         match &mut total {
             None => total = Some(values),
-            Some(total) => total.iter_mut().zip(values).for_each(|(total, value)| *total += value),
+            Some(total) => total
+                .iter_mut()
+                .zip(values)
+                .for_each(|(total, value)| *total += value),
         }
     }
     total.unwrap_or_else(|| vec![f64::NAN; grid.points])
@@ -236,12 +337,15 @@ fn middle_of_sorted(values: &[f64]) -> f64 {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GRID: Grid = Grid { start: 0.0, step: 2.0, points: 4 };
+    const GRID: Grid = Grid {
+        start: 0.0,
+        step: 2.0,
+        points: 4,
+    };
 
     #[test]
     fn a_value_holds_until_the_next() {
@@ -251,7 +355,10 @@ mod tests {
 
     #[test]
     fn bins_average_what_falls_into_them() {
-        let bins = averaged(GRID, &[(0.0, 1.0), (1.0, 3.0), (5.0, 7.0), (99.0, 1.0), (-1.0, 1.0)]);
+        let bins = averaged(
+            GRID,
+            &[(0.0, 1.0), (1.0, 3.0), (5.0, 7.0), (99.0, 1.0), (-1.0, 1.0)],
+        );
         assert_eq!(bins[0], 2.0);
         assert!(bins[1].is_nan());
         assert_eq!(bins[2], 7.0);

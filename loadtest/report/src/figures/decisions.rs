@@ -36,25 +36,41 @@ pub fn shown(trial: &TrialView) -> Vec<(usize, &DecisionEntry)> {
 pub fn strip(comparison: &Comparison, trial: u32) -> Strip {
     let mut rows: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
     for autoscaler in ORDER {
-        let Some(view) = comparison.trial(trial, autoscaler) else { continue };
-        for (index, decision) in shown(view).into_iter().filter(|(_, decision)| decision.to != decision.from) {
-            rows.entry(printable(&decision.deployment)).or_default().push(Mark {
-                at: decision.at,
-                side: autoscaler.into(),
-                up: decision.to > decision.from,
-                entry: entry_id(view.key, index),
-            });
+        let Some(view) = comparison.trial(trial, autoscaler) else {
+            continue;
+        };
+        for (index, decision) in shown(view)
+            .into_iter()
+            .filter(|(_, decision)| decision.to != decision.from)
+        {
+            rows.entry(printable(&decision.deployment))
+                .or_default()
+                .push(Mark {
+                    at: decision.at,
+                    side: autoscaler.into(),
+                    up: decision.to > decision.from,
+                    entry: entry_id(view.key, index),
+                });
         }
     }
-    let described: Vec<String> =
-        rows.iter().map(|(deployment, marks)| format!("{deployment} {}", marks.len())).collect();
+    let described: Vec<String> = rows
+        .iter()
+        .map(|(deployment, marks)| format!("{deployment} {}", marks.len()))
+        .collect();
     Strip {
         description: format!(
             "Changes of replicas over time in trial {trial}, by deployment: {}. Each is an entry of the list below.",
             described.join(", ")
         ),
-        grid: Grid { start: 0.0, step: 1.0, points: comparison.horizon_seconds.floor() as usize + 1 },
-        rows: rows.into_iter().map(|(label, marks)| Row { label, marks }).collect(),
+        grid: Grid {
+            start: 0.0,
+            step: 1.0,
+            points: comparison.horizon_seconds.floor() as usize + 1,
+        },
+        rows: rows
+            .into_iter()
+            .map(|(label, marks)| Row { label, marks })
+            .collect(),
         moments: load_step(comparison, true),
     }
 }

@@ -21,13 +21,20 @@ pub struct LatencyCharts {
 /// route would flatten all others.
 #[must_use]
 pub fn latency(comparison: &Comparison) -> Vec<LatencyCharts> {
-    let percentiles: [(&str, fn(&LatencyBand) -> f64); 3] =
-        [("p50", |band| band.p50_ms), ("p95", |band| band.p95_ms), ("p99", |band| band.p99_ms)];
+    let percentiles: [(&str, fn(&LatencyBand) -> f64); 3] = [
+        ("p50", |band| band.p50_ms),
+        ("p95", |band| band.p95_ms),
+        ("p99", |band| band.p99_ms),
+    ];
     percentiles
         .into_iter()
         .map(|(percentile, value)| LatencyCharts {
             percentile,
-            charts: comparison.latency.iter().map(|route| chart(comparison, route, percentile, value)).collect(),
+            charts: comparison
+                .latency
+                .iter()
+                .map(|route| chart(comparison, route, percentile, value))
+                .collect(),
         })
         .collect()
 }
@@ -35,7 +42,11 @@ pub fn latency(comparison: &Comparison) -> Vec<LatencyCharts> {
 /// The name of a route for readers.
 #[must_use]
 pub fn route_name(route: &str) -> String {
-    if route == "all" { "All routes".to_owned() } else { printable(route) }
+    if route == "all" {
+        "All routes".to_owned()
+    } else {
+        printable(route)
+    }
 }
 
 fn chart(
@@ -45,7 +56,11 @@ fn chart(
     value: fn(&LatencyBand) -> f64,
 ) -> TimeChart {
     let points = (comparison.horizon_seconds / LatencyBin::SECONDS).floor() as usize + 1;
-    let grid = Grid { start: 0.0, step: LatencyBin::SECONDS, points };
+    let grid = Grid {
+        start: 0.0,
+        step: LatencyBin::SECONDS,
+        points,
+    };
     let series: Vec<Series> = ORDER
         .into_iter()
         .rev()
@@ -62,14 +77,22 @@ fn chart(
         .iter()
         .rev()
         .map(|series| {
-            let highest = series.middle.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
+            let highest = series
+                .middle
+                .iter()
+                .copied()
+                .filter(|v| v.is_finite())
+                .fold(0.0, f64::max);
             format!("{} at most {} ms", series.name, number(highest))
         })
         .collect();
     TimeChart {
         id: format!("{percentile}-{}", printable(&route.route)),
         title: format!("{name}, ms"),
-        description: format!("{percentile} latency of {name} over time, medians of the trials: {}.", highest.join(", ")),
+        description: format!(
+            "{percentile} latency of {name} over time, medians of the trials: {}.",
+            highest.join(", ")
+        ),
         unit: "ms",
         grid,
         shape: Shape::Line,

@@ -32,7 +32,10 @@ impl From<Autoscaler> for Side {
 /// The load step, as a line in the charts; named in the first of several, where there is room.
 fn load_step(comparison: &Comparison, named: bool) -> Vec<Moment> {
     let label = if named { "load step" } else { "" };
-    vec![Moment { at: comparison.step_at_seconds, label: label.to_owned() }]
+    vec![Moment {
+        at: comparison.step_at_seconds,
+        label: label.to_owned(),
+    }]
 }
 
 /// The trial that is shown first: the one of the median number of failures, of Viperscale.

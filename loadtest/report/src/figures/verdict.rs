@@ -10,7 +10,12 @@ use crate::text::of_trial;
 /// Every trial of a row of the verdict.
 #[must_use]
 pub fn spread(comparison: &Comparison, row: &VerdictRow) -> Spread {
-    let recommends = |route: &str| comparison.routes.iter().any(|r| r.route == route && r.uses_recommendation);
+    let recommends = |route: &str| {
+        comparison
+            .routes
+            .iter()
+            .any(|r| r.route == route && r.uses_recommendation)
+    };
     Spread {
         description: format!("{}: every trial as a dot, medians as bars", row.title),
         lanes: ORDER

@@ -11,7 +11,11 @@ use crate::figures::{MOST_ENTRIES, ORDER, entry_id, first_trial, shown, strip};
 use crate::text::{count, printable};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
-    let mut numbers: Vec<u32> = comparison.trials.iter().map(|trial| trial.key.trial).collect();
+    let mut numbers: Vec<u32> = comparison
+        .trials
+        .iter()
+        .map(|trial| trial.key.trial)
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     let first = first_trial(comparison);
@@ -32,11 +36,17 @@ fn log(comparison: &Comparison, trial: u32, open: bool) -> Markup {
     let mut entries: Vec<(TrialKey, usize, &DecisionEntry)> = ORDER
         .into_iter()
         .filter_map(|autoscaler| comparison.trial(trial, autoscaler))
-        .flat_map(|view| shown(view).into_iter().map(|(index, decision)| (view.key, index, decision)))
+        .flat_map(|view| {
+            shown(view)
+                .into_iter()
+                .map(|(index, decision)| (view.key, index, decision))
+        })
         .collect();
     entries.sort_by(|(_, _, a), (_, _, b)| a.at.total_cmp(&b.at));
     let step = |autoscaler| {
-        comparison.trial(trial, autoscaler).map_or(comparison.step_at_seconds, |view| view.step_at_seconds)
+        comparison
+            .trial(trial, autoscaler)
+            .map_or(comparison.step_at_seconds, |view| view.step_at_seconds)
     };
     html! {
         details class="trial-log" data-trial=(trial) open[open] {

@@ -68,26 +68,29 @@ pub(super) fn failures(comparison: &Comparison) -> Markup {
 
 fn failures_table(comparison: &Comparison) -> Markup {
     let share = |estimate: &Estimate| format!("{:.1}\u{a0}%", estimate.median * 100.0);
-    scrolling("Failures by route", &html! {
-        table {
-            caption { "Failed page requests per trial and their share of the route's requests" }
-            thead { tr {
-                th scope="col" { "Route" } th scope="col" { "Recommendations" }
-                th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "of its requests" }
-                th scope="col" class="number" { "HPA" } th scope="col" class="number" { "of its requests" }
-                th scope="col" { "Viperscale to HPA" }
-            } }
-            tbody { @for route in &comparison.routes { tr {
-                th scope="row" { (printable(&route.route)) }
-                td { @if route.uses_recommendation { "yes" } @else { "no" } }
-                @for autoscaler in ORDER {
-                    td class="number" { (estimate(route.failed.of(autoscaler), "")) }
-                    td class="number" { (share(route.share.of(autoscaler))) }
-                }
-                td { @if let Some(ratio) = &route.ratio { (change(ratio.median)) " " span class="interval" { (interval(ratio)) } } @else { "\u{2013}" } }
-            } } }
-        }
-    })
+    scrolling(
+        "Failures by route",
+        &html! {
+            table {
+                caption { "Failed page requests per trial and their share of the route's requests" }
+                thead { tr {
+                    th scope="col" { "Route" } th scope="col" { "Recommendations" }
+                    th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "of its requests" }
+                    th scope="col" class="number" { "HPA" } th scope="col" class="number" { "of its requests" }
+                    th scope="col" { "Viperscale to HPA" }
+                } }
+                tbody { @for route in &comparison.routes { tr {
+                    th scope="row" { (printable(&route.route)) }
+                    td { @if route.uses_recommendation { "yes" } @else { "no" } }
+                    @for autoscaler in ORDER {
+                        td class="number" { (estimate(route.failed.of(autoscaler), "")) }
+                        td class="number" { (share(route.share.of(autoscaler))) }
+                    }
+                    td { @if let Some(ratio) = &route.ratio { (change(ratio.median)) " " span class="interval" { (interval(ratio)) } } @else { "\u{2013}" } }
+                } } }
+            }
+        },
+    )
 }
 
 /// Peak replicas by deployment beside the thesis' Table 4.
@@ -114,23 +117,26 @@ pub(super) fn peaks(comparison: &Comparison) -> Markup {
 }
 
 fn peaks_table(comparison: &Comparison) -> Markup {
-    scrolling("Peak replicas", &html! {
-        table {
-            caption { "Peak replicas by deployment" }
-            thead { tr {
-                th scope="col" { "Deployment" } th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "HPA" }
-                th scope="col" class="number" { "optimum" } th scope="col" class="number" { "thesis: ViperProbe" }
-                th scope="col" class="number" { "thesis: HPA" }
-            } }
-            tbody { @for peak in &comparison.peaks { tr {
-                th scope="row" { (printable(&peak.deployment)) }
-                @for autoscaler in ORDER { td class="number" { (estimate(peak.peak.of(autoscaler), "")) } }
-                td class="number" { (peak.optimum) }
-                td class="number" { @if let Some(thesis) = peak.thesis { (thesis.viperprobe) } @else { "\u{2013}" } }
-                td class="number" { @if let Some(thesis) = peak.thesis { (thesis.hpa) } @else { "\u{2013}" } }
-            } } }
-        }
-    })
+    scrolling(
+        "Peak replicas",
+        &html! {
+            table {
+                caption { "Peak replicas by deployment" }
+                thead { tr {
+                    th scope="col" { "Deployment" } th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "HPA" }
+                    th scope="col" class="number" { "optimum" } th scope="col" class="number" { "thesis: ViperProbe" }
+                    th scope="col" class="number" { "thesis: HPA" }
+                } }
+                tbody { @for peak in &comparison.peaks { tr {
+                    th scope="row" { (printable(&peak.deployment)) }
+                    @for autoscaler in ORDER { td class="number" { (estimate(peak.peak.of(autoscaler), "")) } }
+                    td class="number" { (peak.optimum) }
+                    td class="number" { @if let Some(thesis) = peak.thesis { (thesis.viperprobe) } @else { "\u{2013}" } }
+                    td class="number" { @if let Some(thesis) = peak.thesis { (thesis.hpa) } @else { "\u{2013}" } }
+                } } }
+            }
+        },
+    )
 }
 
 /// Latency over time and over the whole trial.
@@ -167,20 +173,26 @@ pub(super) fn latency(comparison: &Comparison, charts: &Charts) -> Markup {
 
 fn latency_table(comparison: &Comparison) -> Markup {
     let cell = |pair: &Pair<Option<Estimate>>, autoscaler| {
-        let value = pair.of(autoscaler).as_ref().map_or_else(|| html! { "\u{2013}" }, |value| estimate(value, ""));
+        let value = pair
+            .of(autoscaler)
+            .as_ref()
+            .map_or_else(|| html! { "\u{2013}" }, |value| estimate(value, ""));
         html! { td class="number" { (value) } }
     };
-    scrolling("Latency by route", &html! {
-        table {
-            caption { "Latency over the whole trial in milliseconds, medians over the trials" }
-            thead {
-                tr { th scope="col" rowspan="2" { "Route" } @for name in ["p50", "p95", "p99"] { th scope="colgroup" colspan="2" { (name) } } }
-                tr { @for _ in 0..3 { th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "HPA" } } }
+    scrolling(
+        "Latency by route",
+        &html! {
+            table {
+                caption { "Latency over the whole trial in milliseconds, medians over the trials" }
+                thead {
+                    tr { th scope="col" rowspan="2" { "Route" } @for name in ["p50", "p95", "p99"] { th scope="colgroup" colspan="2" { (name) } } }
+                    tr { @for _ in 0..3 { th scope="col" class="number" { "Viperscale" } th scope="col" class="number" { "HPA" } } }
+                }
+                tbody { @for route in &comparison.latency { tr {
+                    th scope="row" { (route_name(&route.route)) }
+                    @for pair in [&route.p50_ms, &route.p95_ms, &route.p99_ms] { @for autoscaler in ORDER { (cell(pair, autoscaler)) } }
+                } } }
             }
-            tbody { @for route in &comparison.latency { tr {
-                th scope="row" { (route_name(&route.route)) }
-                @for pair in [&route.p50_ms, &route.p95_ms, &route.p99_ms] { @for autoscaler in ORDER { (cell(pair, autoscaler)) } }
-            } } }
-        }
-    })
+        },
+    )
 }

@@ -34,7 +34,7 @@ use sha2::{Digest, Sha256};
 use crate::chart::time::{ChartData, TimeChart};
 use crate::figures::{LatencyCharts, first_trial, latency, load, replicas};
 use crate::palette;
-use crate::text::{count, printable};
+use crate::text::{count, printable, without_controls};
 
 const SCRIPT: &str = include_str!("../../assets/report.js");
 
@@ -57,16 +57,22 @@ struct Data<'a> {
 /// The whole page.
 #[must_use]
 pub fn page(comparison: &Comparison) -> String {
-    let charts =
-        Charts { load: load(comparison), replicas: replicas(comparison), latency: latency(comparison) };
+    let charts = Charts {
+        load: load(comparison),
+        replicas: replicas(comparison),
+        latency: latency(comparison),
+    };
     let style = format!(
         "{}{}{}",
         palette::variables(),
         include_str!("../../assets/report.css"),
         include_str!("../../assets/chart.css")
     );
-    let title = format!("{}: Viperscale against the HPA", printable(&comparison.scenario.name));
-    html! {
+    let title = format!(
+        "{}: Viperscale against the HPA",
+        printable(&comparison.scenario.name)
+    );
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -98,8 +104,9 @@ pub fn page(comparison: &Comparison) -> String {
                 script { (PreEscaped(SCRIPT)) }
             }
         }
-    }
-    .into_string()
+    };
+    // Styles, script and their hashes have no such characters, so that this cannot change them.
+    without_controls(&page.into_string())
 }
 
 fn header(comparison: &Comparison) -> Markup {
@@ -141,14 +148,18 @@ fn header(comparison: &Comparison) -> Markup {
 
 /// Choices for all figures; the script shows it.
 fn toolbar(comparison: &Comparison) -> Markup {
-    let mut numbers: Vec<u32> = comparison.trials.iter().map(|trial| trial.key.trial).collect();
+    let mut numbers: Vec<u32> = comparison
+        .trials
+        .iter()
+        .map(|trial| trial.key.trial)
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     html! {
         div class="toolbar" id="toolbar" role="group" aria-label="What the figures show" hidden {
-            label { "Curves "
+            label { span class="word" { "Curves " }
                 select id="trial" {
-                    option value="" { "medians of all trials" }
+                    option value="" { "all trials" }
                     @for number in numbers { option value=(number) { "trial " (number) } }
                 }
             }
@@ -181,7 +192,9 @@ fn data(comparison: &Comparison, charts: &Charts) -> String {
     };
     let json = serde_json::to_string(&data).expect("numbers and strings always serialise");
     // Within a script element only these could end it or begin a comment.
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 /// Nothing may be loaded, and nothing may run but the script of this crate.

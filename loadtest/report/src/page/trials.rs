@@ -6,10 +6,15 @@ use maud::{Markup, html};
 
 use super::figure::scrolling;
 use crate::chart::scale::{clock, number};
-use crate::text::{printable, utc};
+use crate::text::{count, printable, utc};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
-    let remarks = || comparison.trials.iter().flat_map(|trial| trial.remarks.iter().map(move |remark| (trial, remark)));
+    let remarks = || {
+        comparison
+            .trials
+            .iter()
+            .flat_map(|trial| trial.remarks.iter().map(move |remark| (trial, remark)))
+    };
     html! {
         section id="trials" aria-labelledby="trials-title" {
             h2 id="trials-title" { "Every trial" }
@@ -29,7 +34,7 @@ fn name(trial: &TrialView) -> String {
 fn table(comparison: &Comparison) -> Markup {
     html! {
         table class="trials" {
-            caption { "In the order in which they are listed; the wall clock tells the order in which they ran. Seconds count from the load step." }
+            caption { "Seconds count from the load step. Who is first alternates from trial to trial." }
             thead { tr {
                 th scope="col" { "Trial" } th scope="col" { "Began" } th scope="col" class="number" { "Seed" } th scope="col" { "At rest before the step" }
                 th scope="col" class="number" { "Step at" } th scope="col" class="number" { "Pages" } th scope="col" class="number" { "Failed" }
@@ -51,7 +56,7 @@ fn row(trial: &TrialView) -> Markup {
             td class="number" { (trial.seed) }
             td {
                 @if trial.at_rest { "yes" }
-                @else { strong class="missed" { "no: " (reaction.patches_before_step) " patches before it" } }
+                @else { strong class="missed" { "no: " (count(reaction.patches_before_step as usize, "change")) " before it" } }
             }
             td class="number" { (clock(trial.step_at_seconds)) }
             td class="number" { (number(measures.requests as f64)) }
@@ -74,7 +79,11 @@ fn row(trial: &TrialView) -> Markup {
 /// How long the metrics chain still had to go when the load stepped: luck, which decides seconds of the HPA's reaction.
 fn phase(trial: &TrialView) -> Markup {
     let soonest = |values: &std::collections::BTreeMap<String, f64>| {
-        values.values().copied().filter(|v| v.is_finite()).min_by(f64::total_cmp)
+        values
+            .values()
+            .copied()
+            .filter(|v| v.is_finite())
+            .min_by(f64::total_cmp)
     };
     html! {
         @if let Some(phase) = &trial.metrics_phase {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::figure::estimate;
 use crate::chart::frame::Width;
 use crate::figures::{ORDER, spread};
-use crate::text::{change, interval, meaning, printable, winner};
+use crate::text::{change, interval, meaning, printable, unbroken, winner};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
@@ -26,9 +26,17 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
 }
 
 fn summary(rows: &[VerdictRow]) -> Markup {
-    let won = |autoscaler| rows.iter().filter(|row| winner(row) == Some(autoscaler)).count();
+    let won = |autoscaler| {
+        rows.iter()
+            .filter(|row| winner(row) == Some(autoscaler))
+            .count()
+    };
     let undecided = rows.iter().filter(|row| winner(row).is_none()).count();
-    let goals: Vec<&Goal> = rows.iter().flat_map(|row| &row.goals).filter(|goal| !goal.aim).collect();
+    let goals: Vec<&Goal> = rows
+        .iter()
+        .flat_map(|row| &row.goals)
+        .filter(|goal| !goal.aim)
+        .collect();
     let met = goals.iter().filter(|goal| goal.met == Some(true)).count();
     let untold = goals.iter().filter(|goal| goal.met.is_none()).count();
     html! {
@@ -55,8 +63,8 @@ fn table(comparison: &Comparison, rows: &[VerdictRow]) -> Markup {
     html! {
         table class="verdict" role="table" {
             caption {
-                "Medians over the trials with bootstrap 95 % intervals; what these do not separate is a tie. Less is better but where said. "
-                "Dots and squares are the single trials, on an axis from zero."
+                "Medians with bootstrap 95 % intervals; what these do not separate is a tie. Less is better but where said. "
+                "Dots and squares: the trials, axis from zero."
             }
             thead role="rowgroup" {
                 tr role="row" {
@@ -74,6 +82,12 @@ fn table(comparison: &Comparison, rows: &[VerdictRow]) -> Markup {
 }
 
 fn verdict_row(comparison: &Comparison, row: &VerdictRow) -> Markup {
+    // Its name says it already.
+    let unit = if row.unit == "replica-s" {
+        ""
+    } else {
+        &row.unit
+    };
     html! {
         tr role="row" {
             th role="rowheader" scope="row" class="measure" {
@@ -85,7 +99,7 @@ fn verdict_row(comparison: &Comparison, row: &VerdictRow) -> Markup {
             }
             @for autoscaler in ORDER {
                 td role="cell" class={ "number " (autoscaler.slug()) } data-name=(autoscaler.title()) {
-                    (estimate(row.estimates.of(autoscaler), &row.unit))
+                    (estimate(row.estimates.of(autoscaler), unit))
                 }
             }
             td role="cell" class="dots" { (spread(comparison, row).svg(Width::Fluid)) }
@@ -122,8 +136,8 @@ fn mark(goal: &Goal) -> Markup {
     html! {
         p class={ "goal " (class) } {
             span class="mark" { span aria-hidden="true" { (sign) } " " (word) } " "
-            (if goal.aim { "aim: " } else { "goal: " }) (printable(&goal.text))
-            @if !goal.reached.is_empty() { "; reached " (printable(&goal.reached)) }
+            (if goal.aim { "aim: " } else { "goal: " }) (unbroken(&goal.text))
+            @if !goal.reached.is_empty() { "; reached " (unbroken(&goal.reached)) }
         }
     }
 }
@@ -144,19 +158,13 @@ fn refused(comparison: &Comparison, by: f64) -> Markup {
 
 /// What belongs to the verdict and would be easy to leave out.
 fn notes(comparison: &Comparison) -> Markup {
-    let mut notes: Vec<String> = comparison.notes.clone();
-    let check = &comparison.load_check;
-    if check.equal {
-        notes.push(format!(
-            "Both saw the same load: their page requests before the step differ by {} (limit {}).",
-            percent(check.by),
-            percent(check.limit)
-        ));
+    if comparison.notes.is_empty() {
+        return html! {};
     }
     html! {
         aside class="notes" aria-labelledby="notes-title" {
             h3 id="notes-title" { "To be read with it" }
-            ul { @for note in &notes { li { (printable(note)) } } }
+            ul { @for note in &comparison.notes { li { (printable(note)) } } }
         }
     }
 }

@@ -35,11 +35,25 @@ impl Page {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut browser = Command::new("sh")
-            .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
+            .args([
+                "-c",
+                "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
+            ])
             .arg(chromium())
             // Tests run as root in containers, where the sandbox cannot start; the page is our own.
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"])
-            .args(["--no-first-run", "--disable-extensions", "--disable-background-networking", "--hide-scrollbars"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--remote-debugging-pipe",
+            ])
+            .args([
+                "--no-first-run",
+                "--disable-extensions",
+                "--disable-background-networking",
+                "--hide-scrollbars",
+            ])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -50,9 +64,14 @@ impl Page {
         let (sender, messages) = channel();
         std::thread::spawn(move || {
             let mut message = Vec::new();
-            while answers.read_until(0, &mut message).is_ok_and(|read| read > 0) {
+            while answers
+                .read_until(0, &mut message)
+                .is_ok_and(|read| read > 0)
+            {
                 message.pop();
-                let Ok(parsed) = serde_json::from_slice(&message) else { break };
+                let Ok(parsed) = serde_json::from_slice(&message) else {
+                    break;
+                };
                 if sender.send(parsed).is_err() {
                     break;
                 }
@@ -70,7 +89,10 @@ impl Page {
             _alone: alone,
         };
         let target = page.call("Target.createTarget", json!({"url": "about:blank"}));
-        let attached = page.call("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}));
+        let attached = page.call(
+            "Target.attachToTarget",
+            json!({"targetId": target["targetId"], "flatten": true}),
+        );
         page.session = attached["sessionId"].as_str().map(str::to_owned);
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), json!({}));
@@ -94,21 +116,34 @@ impl Page {
                 self.events.push(message);
                 continue;
             }
-            assert!(message.get("error").is_none(), "{method}: {}", message["error"]);
+            assert!(
+                message.get("error").is_none(),
+                "{method}: {}",
+                message["error"]
+            );
             return message["result"].clone();
         }
     }
 
     fn message(&self, waiting_for: &str) -> Value {
-        self.messages.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no answer to {waiting_for}: {error}"))
+        self.messages
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|error| panic!("no answer to {waiting_for}: {error}"))
     }
 
     /// Opens a file and waits until it is loaded.
     pub(crate) fn open(&mut self, file: &Path) {
         self.events.clear();
-        self.call("Page.navigate", json!({"url": format!("file://{}", file.display())}));
+        self.call(
+            "Page.navigate",
+            json!({"url": format!("file://{}", file.display())}),
+        );
         let deadline = Instant::now() + PATIENCE;
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+        while !self
+            .events
+            .iter()
+            .any(|event| event["method"] == "Page.loadEventFired")
+        {
             assert!(Instant::now() < deadline, "the page does not load");
             let event = self.message("Page.loadEventFired");
             self.events.push(event);
@@ -117,8 +152,15 @@ impl Page {
 
     /// The value of a JavaScript expression.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
-        let result = self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}));
-        assert!(result.get("exceptionDetails").is_none(), "{expression}: {}", result["exceptionDetails"]);
+        let result = self.call(
+            "Runtime.evaluate",
+            json!({"expression": expression, "returnByValue": true}),
+        );
+        assert!(
+            result.get("exceptionDetails").is_none(),
+            "{expression}: {}",
+            result["exceptionDetails"]
+        );
         result["result"]["value"].clone()
     }
 
@@ -148,7 +190,8 @@ impl Page {
         };
         let text = if key == "Enter" { "\r" } else { "" };
         for kind in ["keyDown", "keyUp"] {
-            let mut event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            let mut event =
+                json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
             if !text.is_empty() && kind == "keyDown" {
                 event["text"] = json!(text);
             }
@@ -158,7 +201,11 @@ impl Page {
 
     /// Events of a method since the page was opened.
     pub(crate) fn events(&self, method: &str) -> Vec<&Value> {
-        self.events.iter().filter(|event| event["method"] == method).map(|event| &event["params"]).collect()
+        self.events
+            .iter()
+            .filter(|event| event["method"] == method)
+            .map(|event| &event["params"])
+            .collect()
     }
 }
 

@@ -130,7 +130,8 @@ impl Queueing {
         // Feedback compares a latency with the utilisation that caused it, so both have to be
         // about the same, unchanging set of pods.
         if self.settled(interval) && own {
-            self.utilisation.learn(fill, interval, load.has_evidence());
+            self.utilisation
+                .learn(fill, interval, self.window, load.has_evidence());
         }
         let rho = self.utilisation.target();
 

@@ -1,5 +1,7 @@
 //! How full a pod may be: learned from the waiting it causes.
 
+use std::time::Duration;
+
 use super::{Interval, QUOTA_PERIOD_SECONDS};
 
 /// Bounds of the target utilisation. Below the lower one more pods hardly shorten the waiting any
@@ -12,7 +14,7 @@ const STAFFING_QUANTILE: f64 = 1.645;
 /// Relative decrease per decision while pods wait too long, and while they wait far too long.
 const LOWER: f64 = 0.02;
 const LOWER_FAR: f64 = 0.05;
-/// Most that one decision takes off, where the pods wait too long well below the target.
+/// Most that one window takes off at once, where the pods wait too long well below the target.
 const LOWER_MOST: f64 = 0.15;
 /// Relative increase per decision while pods do not wait near the target. With [`LOWER`], the
 /// waiting settles where one decision in six finds it above the threshold.
@@ -27,6 +29,8 @@ const NEAR_ABOVE: f64 = 0.1;
 pub(super) struct Utilisation {
     target: f64,
     primed: bool,
+    /// Time since the last cut of more than the usual step.
+    since_cut: Duration,
 }
 
 impl Default for Utilisation {
@@ -34,6 +38,7 @@ impl Default for Utilisation {
         Self {
             target: DEFAULT,
             primed: false,
+            since_cut: Duration::MAX,
         }
     }
 }
@@ -58,8 +63,17 @@ impl Utilisation {
         }
     }
 
-    /// Compares the waiting with the utilisation `fill` at which it arose.
-    pub(super) fn learn(&mut self, fill: f64, interval: &Interval, evidence: bool) {
+    /// Compares the waiting with the utilisation `fill` at which it arose; `window` is what the waiting looks back
+    /// over. The same few slow events are in it for that long, so they may cut deep once only: a moment's bad luck
+    /// would else look like a capacity lost.
+    pub(super) fn learn(
+        &mut self,
+        fill: f64,
+        interval: &Interval,
+        window: Duration,
+        evidence: bool,
+    ) {
+        self.since_cut = self.since_cut.saturating_add(interval.length);
         let (Some(waiting), true, true) = (interval.waiting, evidence, fill.is_finite()) else {
             return;
         };
@@ -70,9 +84,14 @@ impl Utilisation {
         } else if fill <= self.target * (1.0 + NEAR_ABOVE) {
             let far = waiting > interval.threshold.saturating_mul(2);
             let step = if far { LOWER_FAR } else { LOWER };
-            let lowered =
-                (self.target.min(fill) * (1.0 - step)).max(self.target * (1.0 - LOWER_MOST));
-            self.set(lowered);
+            let usual = self.target * (1.0 - step);
+            let deep = fill * (1.0 - step);
+            if deep < usual && self.since_cut > window {
+                self.since_cut = Duration::ZERO;
+                self.set(deep.max(self.target * (1.0 - LOWER_MOST)));
+            } else {
+                self.set(usual);
+            }
         }
         // Else pods wait because they are fuller than they should be, which more pods cure.
     }

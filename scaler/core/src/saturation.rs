@@ -38,9 +38,13 @@ pub(crate) fn explain(
         }
         busiest = busiest.max(busy);
     }
-    let scheduling = scheduling_of(pods, windows, window, now);
-    if waits_for_its_quota(&scheduling.0, scheduling.1) {
-        return None;
+    // The window dilutes what has just begun: after a step of load, the newest samples alone may
+    // show that the pods have met their quota.
+    for window in [window, Duration::ZERO] {
+        let (scheduling, seconds) = scheduling_of(pods, windows, window, now);
+        if waits_for_its_quota(&scheduling, seconds) {
+            return None;
+        }
     }
     let has_room =
         |node: &str| busy_share(windows, node, window, now).is_some_and(|busy| busy < FULL);

@@ -364,6 +364,27 @@ fn full_nodes_hold_unless_the_quota_explains_the_waiting_or_another_node_has_roo
     assert_eq!(decide_with(throttled(), 1.0, None).desired, 2);
 }
 
+/// The window still says that the pod waited for its neighbours; the newest second says what the
+/// step has brought.
+#[test]
+fn a_full_node_does_not_hold_back_pods_that_have_just_met_their_quota() {
+    let step = "{name: runqLatency, threshold: 2ms, response: Step}";
+    let decide_after = |newest: Scheduling| {
+        let mut windows = Windows::default();
+        for now in 100..105 {
+            let mut sample = sample(at(now), 0, 100, 40_000_000);
+            sample.scheduling = Some(if now == 104 { newest } else { crowded_out() });
+            windows.record(&pod(0).uid, "server", sample);
+            windows.record_node("local", node(at(now), 1.0));
+        }
+        let mut autoscaler = Autoscaler::new(policy(step, NO_LIMITS));
+        let decision = autoscaler.decide(&observe(1, pods(1), &windows), at(104));
+        decision.desired
+    };
+    assert_eq!(decide_after(crowded_out()), 1);
+    assert_eq!(decide_after(throttled()), 2);
+}
+
 #[test]
 fn a_decision_is_data() {
     let decision = decide(policy(FAULTS, NO_LIMITS), 1, &with_faults(&[3000], 100));

@@ -28,7 +28,7 @@ mod trial;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -89,6 +89,7 @@ pub async fn run(args: HpaArgs) -> Result<()> {
     output::check(args.json.as_deref())?;
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[]).check()?;
+    check_cores()?;
     let run_dir = RunDir::claim(&args.dir)?;
     let logs = run_dir.logs();
 
@@ -110,6 +111,17 @@ pub async fn run(args: HpaArgs) -> Result<()> {
         )?;
     }
     outcome
+}
+
+/// Eight pods of 200m have to get their CPU, or they do not look saturated.
+fn check_cores() -> Result<()> {
+    let cores =
+        std::thread::available_parallelism().context("cannot count this machine's cores")?;
+    ensure!(
+        cores.get() >= 2,
+        "the case takes two cores at least, and this machine has one"
+    );
+    Ok(())
 }
 
 async fn try_all(

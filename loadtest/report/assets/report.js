@@ -58,6 +58,9 @@
   const short = (value) => (value === null || value === undefined ? "–" : value >= 1000 ? Math.round(value).toLocaleString("en") : String(value));
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
 
+  // Small charts have room for the initials only; colour and order are those of the key.
+  const initials = { viperscale: "V", hpa: "HPA", neutral: "opt" };
+
   let time = null;
   function point(at, spoken = false) {
     time = at;
@@ -74,7 +77,8 @@
         if (root.classList.contains("hide-" + series.side)) continue;
         const value = readout.appendChild(document.createElement("b"));
         value.className = series.side;
-        value.textContent = `${series.name} ${short(valuesOf(series)[Math.min(index, chart.grid.points - 1)])} `;
+        const name = box.closest(".multiples") ? initials[series.side] : series.name;
+        value.textContent = `${name} ${short(valuesOf(series)[Math.min(index, chart.grid.points - 1)])} `;
       }
       if (chart.unit) readout.append(chart.unit);
     }

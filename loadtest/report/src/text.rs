@@ -78,12 +78,7 @@ pub fn change(ratio: f64) -> String {
         return format!("{}\u{a0}times as much", number(ratio));
     }
     // The tiny addend undoes what binary fractions lose: 1 - 0.17 is a little less than 0.83.
-    let cut = |digits: f64| ((ratio - 1.0).abs() * 100.0 * digits + 1e-9).floor() / digits;
-    let percent = if cut(1.0) >= 10.0 {
-        cut(1.0)
-    } else {
-        cut(10.0)
-    };
+    let percent = ((ratio - 1.0).abs() * 1000.0 + 1e-9).floor() / 10.0;
     if percent == 0.0 {
         return "the same".to_owned();
     }
@@ -189,7 +184,7 @@ pub fn winner(row: &VerdictRow) -> Option<Autoscaler> {
 pub fn meaning(metric: Metric) -> &'static str {
     match metric {
         Metric::FailedRequests => "Pages that users did not get.",
-        Metric::FailedRecommendationRequests => "Of these, pages that need Recommendation.",
+        Metric::FailedRecommendationRequests => "As in the thesis.",
         Metric::ReplicaSeconds => "Replicas asked for \u{d7} time: the cost.",
         Metric::FirstPatch => "Until a replica count was raised.",
         Metric::Recovery => "Until the last second with a failure.",
@@ -215,7 +210,7 @@ mod tests {
         assert_eq!(change(1.0), "the same");
         assert_eq!(change(12.0), "12\u{a0}times as much");
         assert_eq!(change(0.0), "100\u{a0}% less");
-        assert_eq!(change(0.001), "99\u{a0}% less");
+        assert_eq!(change(0.001), "99.9\u{a0}% less");
         assert_eq!(change(0.962_3), "3.7\u{a0}% less");
     }
 

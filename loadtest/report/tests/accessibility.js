@@ -64,5 +64,5 @@
     const { width, height } = control.getBoundingClientRect();
     if (width < 24 || height < 24) faults.push(`${where(control)} is only ${Math.round(width)} x ${Math.round(height)}`);
   }
-  return faults;
+  return faults.slice(0, 20);
 })()

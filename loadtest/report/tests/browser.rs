@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 /// The report of the example, and the folder that holds it.
 fn report() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join(PAGE);
-    std::fs::write(&file, page::page(&Comparison::example())).unwrap();
+    std::fs::write(&file, page::page(&Comparison::example())).expect("written");
     (folder, file)
 }
 
@@ -21,9 +21,9 @@ fn rgb(name: &str, dark: bool) -> String {
     let colour = palette::PALETTE
         .iter()
         .find(|colour| colour.name == name)
-        .unwrap();
+        .expect("a colour of the palette");
     let hex = if dark { colour.dark } else { colour.light };
-    let channel = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let channel = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
     format!("rgb({}, {}, {})", channel(1), channel(3), channel(5))
 }
 
@@ -113,7 +113,7 @@ fn the_dark_follows_the_system_and_the_switch() {
 /// Who has the focus, in a word.
 fn focused(page: &mut Page) -> String {
     let word = page.evaluate("(e => e.id || e.className || e.tagName)(document.activeElement)");
-    word.as_str().unwrap().to_owned()
+    word.as_str().expect("a word").to_owned()
 }
 
 #[test]

@@ -88,7 +88,11 @@ impl BarChart {
             .filter(|value| value.is_finite())
             .fold(0.0, f64::max);
         let scale = Scale::up_to(largest, 4, self.whole);
-        let mut top = 0.0;
+        let tops = self.groups.iter().scan(0.0, |next, group| {
+            let top = *next;
+            *next += Self::group_height(group);
+            Some(top)
+        });
         frame.chart(
             "bar-chart",
             &self.description,
@@ -101,9 +105,8 @@ impl BarChart {
                     }
                 }
                 text class="axis-label" x="0" y=(short(frame.plot + 31.0)) { (self.axis) }
-                @for (index, group) in self.groups.iter().enumerate() {
+                @for (index, (group, top)) in self.groups.iter().zip(tops).enumerate() {
                     (self.group(&frame, &scale, group, top, index == 0))
-                    @let _ = { top += Self::group_height(group); };
                 }
             },
         )

@@ -9,6 +9,9 @@ use crate::chart::scale::number;
 use crate::chart::time::{Grid, Series, Shape, TimeChart, Values};
 use crate::text::printable;
 
+/// Picks a percentile.
+type Percentile = fn(&LatencyBand) -> f64;
+
 /// The charts of one percentile, one per route.
 pub struct LatencyCharts {
     /// `p50`, `p95` or `p99`.
@@ -21,7 +24,7 @@ pub struct LatencyCharts {
 /// route would flatten all others.
 #[must_use]
 pub fn latency(comparison: &Comparison) -> Vec<LatencyCharts> {
-    let percentiles: [(&str, fn(&LatencyBand) -> f64); 3] = [
+    let percentiles: [(&str, Percentile); 3] = [
         ("p50", |band| band.p50_ms),
         ("p95", |band| band.p95_ms),
         ("p99", |band| band.p99_ms),
@@ -53,7 +56,7 @@ fn chart(
     comparison: &Comparison,
     route: &RouteLatency,
     percentile: &'static str,
-    value: fn(&LatencyBand) -> f64,
+    value: Percentile,
 ) -> TimeChart {
     let points = (comparison.horizon_seconds / LatencyBin::SECONDS).floor() as usize + 1;
     let grid = Grid {
@@ -103,7 +106,7 @@ fn chart(
     }
 }
 
-fn on_grid(grid: Grid, bands: &[LatencyBand], value: fn(&LatencyBand) -> f64) -> Values {
+fn on_grid(grid: Grid, bands: &[LatencyBand], value: Percentile) -> Values {
     let mut values = vec![f64::NAN; grid.points];
     for band in bands {
         let index = ((band.at - grid.start) / grid.step).round();

@@ -77,9 +77,9 @@ fn entry(key: TrialKey, index: usize, decision: &DecisionEntry, step: f64) -> Ma
     let sign_of_time = if since < 0.0 { "\u{2212}" } else { "+" };
     html! {
         li class={ "entry " (key.autoscaler.slug()) " " (class) } id=(entry_id(key, index)) data-at=(crate::chart::frame::short(decision.at)) {
-            button type="button" class="when" aria-label={
-                (number(since.abs())) " seconds " (if since < 0.0 { "before" } else { "after" }) " the load step; mark in the charts"
-            } title=(clock(decision.at)) { (sign_of_time) (number(since.abs())) "\u{a0}s" }
+            button type="button" class="when" title={ "Mark " (clock(decision.at)) " in the charts" } {
+                (sign_of_time) (number(since.abs())) "\u{a0}s"
+            }
             span class="side" { (key.autoscaler.title()) }
             span class="what" {
                 strong { (printable(&decision.deployment)) } " "

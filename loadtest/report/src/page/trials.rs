@@ -18,7 +18,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
         section id="trials" aria-labelledby="trials-title" {
             h2 id="trials-title" { "Every trial" }
-            (scrolling("Every trial", &table(comparison)))
+            (scrolling("Table of all trials", &table(comparison)))
             @if remarks().next().is_some() {
                 h3 { "Remarks of the runner" }
                 ul class="remarks" { @for (trial, remark) in remarks() { li { (name(trial)) ": " (printable(remark)) } } }

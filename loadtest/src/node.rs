@@ -33,9 +33,9 @@ pub struct NodeArgs {
     /// The node's own address, at which the API server reaches its metrics
     #[arg(long, env = "VIPERSCALE_NODE_ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     pub address: Ipv4Addr,
-    /// Addresses of the pods. Control planes other than the local one refuse those in 127.0.0.0/8
-    /// as endpoints; for others a route to the loopback device is added (needs iproute2)
-    #[arg(long, env = "VIPERSCALE_POD_CIDR", default_value_t = Cidr::PODS)]
+    /// Addresses of the pods, reachable on this machine only. For those outside 127.0.0.0/8, which
+    /// is all that real control planes take, a route to the loopback device is added with iproute2
+    #[arg(long, env = "VIPERSCALE_POD_CIDR", default_value = "10.127.10.0/24")]
     pub pod_cidr: Cidr,
     /// Addresses that the control plane gives to Services, to serve them here; not needed inside
     /// 127.0.0.0/8, nor on a machine that already has a service proxy

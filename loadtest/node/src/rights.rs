@@ -91,9 +91,12 @@ const METRICS: &[Right] = &[
 pub(crate) async fn missing(client: &kube::Client, metrics: bool) -> kube::Result<Vec<String>> {
     let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let metrics = if metrics { METRICS } else { &[] };
-    let asked = NODE.iter().chain(metrics).flat_map(|right| {
-        let ask = |verb: &'static str| ask(&api, right, verb);
-        right.verbs.iter().copied().map(ask)
+    let asked = NODE.iter().chain(metrics).map(|right| async {
+        let answers = right.verbs.iter().map(|verb| may(&api, right, verb));
+        let answers = try_join_all(answers).await?;
+        let denied = right.verbs.iter().zip(answers).filter(|(_, may)| !may);
+        let denied: Vec<&str> = denied.map(|(verb, _)| *verb).collect();
+        Ok((!denied.is_empty()).then(|| right.words(&denied)))
     });
     match try_join_all(asked).await {
         Ok(answers) => Ok(answers.into_iter().flatten().collect()),
@@ -103,12 +106,11 @@ pub(crate) async fn missing(client: &kube::Client, metrics: bool) -> kube::Resul
     }
 }
 
-/// The right in words, if it is missing.
-async fn ask(
+async fn may(
     api: &Api<SelfSubjectAccessReview>,
     right: &Right,
     verb: &'static str,
-) -> kube::Result<Option<String>> {
+) -> kube::Result<bool> {
     let (resource, subresource) = match right.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
         None => (right.resource, None),
@@ -130,14 +132,13 @@ async fn ask(
         ..SelfSubjectAccessReview::default()
     };
     let answer = api.create(&PostParams::default(), &review).await?;
-    let allowed = answer.status.is_some_and(|status| status.allowed);
-    Ok((!allowed).then(|| right.words(verb)))
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 impl Right {
-    /// `patch nodes/status`, `delete leases.coordination.k8s.io in kube-node-lease`.
-    fn words(&self, verb: &str) -> String {
-        let mut words = format!("{verb} {}", self.resource);
+    /// `patch nodes/status`, `create, delete leases.coordination.k8s.io in kube-node-lease`.
+    fn words(&self, verbs: &[&str]) -> String {
+        let mut words = format!("{} {}", verbs.join(", "), self.resource);
         if !self.group.is_empty() {
             words = format!("{words}.{}", self.group);
         }
@@ -160,14 +161,14 @@ mod tests {
         let words: Vec<String> = NODE
             .iter()
             .chain(METRICS)
-            .map(|right| right.words(right.verbs[0]))
+            .map(|right| right.words(right.verbs))
             .collect();
         assert_eq!(words[1], "patch nodes/status");
         assert_eq!(
             words[2],
-            "create leases.coordination.k8s.io in kube-node-lease"
+            "create, patch, delete leases.coordination.k8s.io in kube-node-lease"
         );
-        let last = "list configmaps \"extension-apiserver-authentication\" in kube-system";
+        let last = "list, watch configmaps \"extension-apiserver-authentication\" in kube-system";
         assert_eq!(words.last().unwrap(), last);
     }
 }

@@ -118,8 +118,10 @@ pub fn node_process(programs: &Programs, kubeconfig: &Path, dir: &Path) -> Proce
             NODE_NAME.into(),
             "--dir".into(),
             dir.join("node").into(),
-            // Nothing else would run the pods.
+            // Nothing else would run the pods, and our API server takes loopback addresses.
             "--untainted".into(),
+            "--pod-cidr".into(),
+            local_node::Cidr::PODS.to_string().into(),
         ],
         env: Vec::new(),
     }

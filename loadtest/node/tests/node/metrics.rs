@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::front_proxy::{FrontProxy, Identity};
-use crate::support::{Cluster, DEADLINE, TestNode, eventually, phase};
+use crate::support::{Cluster, TestNode, eventually, phase};
 
 const PODS: &str = "/apis/metrics.k8s.io/v1beta1/pods";
 /// Two looks of 10 to 20 s each and a poll of 15 s, and a busy machine.
@@ -193,16 +193,26 @@ async fn somebody_else_s_metrics_are_left_alone_and_a_dead_node_s_are_taken_over
     assert_eq!(left.metadata.uid, made.metadata.uid);
     assert_eq!(left.spec, made.spec);
 
-    // The same, but of a node of ours without a lease: a dead one.
-    api.delete("v1beta1.metrics.k8s.io", &Default::default())
-        .await
-        .unwrap();
-    let stale = object(json!({"viperscale.dev/node-metrics": "test-dead"}));
-    api.create(&PostParams::default(), &stale).await.unwrap();
-    let start = Instant::now();
-    let node = TestNode::start(&cluster, NODE, 33).await;
-    let taken = registered(&cluster, NODE).await;
-    assert!(start.elapsed() < DEADLINE);
-    assert!(taken.spec.unwrap().ca_bundle.is_some());
-    node.stop().await;
+    // The same, but of a killed node of ours: of this name, and of another, which has no lease.
+    let params = DeleteParams::default();
+    for killed in [NODE, "test-dead"] {
+        api.delete("v1beta1.metrics.k8s.io", &params).await.unwrap();
+        let stale = object(json!({"viperscale.dev/node-metrics": killed}));
+        api.create(&PostParams::default(), &stale).await.unwrap();
+        let node = TestNode::start(&cluster, NODE, 33).await;
+        eventually("registration replaced", async || {
+            let found = registered(&cluster, NODE).await;
+            found.spec.unwrap().ca_bundle
+        })
+        .await;
+        node.stop().await;
+        assert!(
+            api.get_opt("v1beta1.metrics.k8s.io")
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let empty = object(json!({}));
+        api.create(&PostParams::default(), &empty).await.unwrap();
+    }
 }

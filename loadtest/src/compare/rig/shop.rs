@@ -43,7 +43,11 @@ pub(super) async fn deploy(client: &Client, job: &Job, scenario: &Scenario) -> R
         if let Place::Foreign(cluster) = &job.place {
             // Only there is the program that plays the shop.
             pod["nodeSelector"] = json!({HOSTNAME_LABEL: cluster.node});
-            pod["tolerations"] = json!([{"operator": "Exists"}]);
+            // The first by name, without which our node runs nothing.
+            pod["tolerations"] = json!([
+                {"key": local_node::HOST_PROCESSES, "operator": "Exists"},
+                {"operator": "Exists"},
+            ]);
         }
     }
     deploy_objects(client, objects).await.map(drop)

@@ -1,6 +1,6 @@
 //! How far a comparison is: two bars on a terminal, plain lines elsewhere.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use comparison::TrialKey;
@@ -104,7 +104,7 @@ impl Progress {
         let overall = self.overall();
         match &self.bars {
             Some(bars) => bars.overall.set_message(overall),
-            None => eprintln!("{}: begins, {overall}", self.trial),
+            None => say(&format!("{}: begins, {overall}", self.trial)),
         }
     }
 
@@ -116,7 +116,7 @@ impl Progress {
                 bars.overall.set_message(overall);
                 bars.trial.set_message(format!("{}: {step}", self.trial));
             }
-            None => eprintln!("{}: {step}", self.trial),
+            None => say(&format!("{}: {step}", self.trial)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Progress {
         let second = self.begun.elapsed().as_secs() / LINE_SECONDS;
         if self.told_seconds != Some(second) {
             self.told_seconds = Some(second);
-            eprintln!("{}: {text}", self.trial);
+            say(&format!("{}: {text}", self.trial));
         }
     }
 
@@ -149,7 +149,7 @@ impl Progress {
                 // Kept above the bars.
                 let _ = bars.all.println(line);
             }
-            None => eprintln!("{line}"),
+            None => say(&line),
         }
     }
 
@@ -205,6 +205,11 @@ impl Live {
             self.failures,
         )
     }
+}
+
+/// A line on standard error. That nobody reads it any more must not end a comparison of hours.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
 }
 
 /// Such as `12 min`, or `40 s` when it is less than two minutes.

@@ -15,7 +15,7 @@ use super::args::CompareArgs;
 use super::finish;
 use super::job::{Job, Place, list};
 use super::out_dir::OutDir;
-use super::progress::{AROUND, Progress, QUICK_AROUND};
+use super::progress::{AROUND, Progress, QUICK_AROUND, say};
 use super::rig::{Rig, remove_leftovers};
 use super::trial::Trial;
 use crate::local::{INTERRUPTED, RunDir, interrupted};
@@ -70,10 +70,10 @@ pub(crate) async fn run(args: CompareArgs) -> Result<ExitCode> {
     match made? {
         None => comparing.conclude(),
         Some(signal) => {
-            eprintln!(
+            say(&format!(
                 "stopped by {signal}; complete trials are kept in {}, and the same command goes on with the rest",
                 out.path().display()
-            );
+            ));
             Ok(ExitCode::from(INTERRUPTED))
         }
     }

@@ -200,8 +200,16 @@
   for (const radio of all("[name=percentile]")) radio.addEventListener("change", showPercentile);
 
   // Print everything that is folded or not chosen.
-  addEventListener("beforeprint", () => { for (const part of all(".percentile, .trial-log")) part.hidden = false; point(null); });
-  addEventListener("afterprint", () => { showPercentile(); showTrial(); });
+  addEventListener("beforeprint", () => {
+    for (const part of all(".percentile, .trial-log")) part.hidden = false;
+    for (const folded of all("details")) folded.open = true;
+    point(null);
+  });
+  addEventListener("afterprint", () => {
+    for (const table of all("details.values")) table.open = false;
+    showPercentile();
+    showTrial();
+  });
 
   showPercentile();
   showTrial();

@@ -4,6 +4,7 @@ mod bars;
 mod curves;
 mod decisions;
 mod latency;
+mod sampling;
 mod verdict;
 
 pub use bars::{failures_by_route, peak_replicas};

@@ -1,5 +1,10 @@
 //! A chart over time: curves with bands, the same time axis in every chart of a scenario.
 
+mod data;
+mod path;
+
+pub use data::ChartData;
+
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
@@ -83,36 +88,6 @@ pub struct TimeChart {
     pub reach: f64,
     /// Height of the plot, pixels.
     pub height: f64,
-}
-
-/// What the page's script needs of a chart for read-outs and the trial selector.
-#[derive(Debug, Serialize)]
-pub struct ChartData {
-    unit: &'static str,
-    grid: Grid,
-    max: f64,
-    height: f64,
-    steps: bool,
-    series: Vec<SeriesData>,
-}
-
-#[derive(Debug, Serialize)]
-struct SeriesData {
-    side: &'static str,
-    name: String,
-    middle: ValuesData,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    trials: Vec<(u32, ValuesData)>,
-}
-
-/// Values with three significant digits, which are enough to read out; none is null.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-enum ValuesData {
-    /// Each.
-    Flat(Vec<Option<f64>>),
-    /// How many there are of a value, the value, and so on: shorter for what changes in steps.
-    Runs { runs: Vec<Option<f64>> },
 }
 
 impl TimeChart {
@@ -230,141 +205,13 @@ impl TimeChart {
             path class={ "curve " (series.side.class()) } d=(PreEscaped(middle)) {}
         }
     }
-
-    /// One run of points for each stretch without gaps; `(x, y)` in path coordinates, corners of steps included.
-    fn runs(&self, frame: &Frame, scale: &Scale, values: &[f64]) -> Vec<Vec<(f64, f64)>> {
-        let span = self.grid.points.saturating_sub(1).max(1) as f64;
-        let mut runs = vec![Vec::new()];
-        for (index, value) in values.iter().enumerate().take(self.grid.points) {
-            if !value.is_finite() {
-                runs.push(Vec::new());
-                continue;
-            }
-            let point = (index as f64 / span, frame.y(scale.fraction(*value)));
-            if let Some(run) = runs.last_mut() {
-                if let (Shape::Step, Some(&(_, before))) = (self.shape, run.last())
-                    && before != point.1
-                {
-                    run.push((point.0, before));
-                }
-                run.push(point);
-            }
-        }
-        runs.retain(|run| !run.is_empty());
-        for run in &mut runs {
-            drop_points_on_level_lines(run);
-        }
-        runs
-    }
-
-    fn line_path(&self, frame: &Frame, scale: &Scale, values: &[f64]) -> String {
-        let runs = self.runs(frame, scale, values);
-        runs.iter()
-            .map(|run| format!("M{}", joined(frame, run.iter())))
-            .collect()
-    }
-
-    fn band_path(&self, frame: &Frame, scale: &Scale, lower: &[f64], upper: &[f64]) -> String {
-        let (lower, upper) = (
-            self.runs(frame, scale, lower),
-            self.runs(frame, scale, upper),
-        );
-        upper
-            .iter()
-            .zip(&lower)
-            .map(|(upper, lower)| {
-                format!(
-                    "M{}L{}Z",
-                    joined(frame, upper.iter()),
-                    joined(frame, lower.iter().rev())
-                )
-            })
-            .collect()
-    }
-
-    /// What the page's script needs.
-    #[must_use]
-    pub fn data(&self) -> ChartData {
-        let values = |values: &[f64]| match self.shape {
-            Shape::Line => ValuesData::Flat(readable(values)),
-            Shape::Step => ValuesData::Runs {
-                runs: in_runs(&readable(values)),
-            },
-        };
-        let series = self.series.iter().map(|series| SeriesData {
-            side: series.side.class(),
-            name: series.name.clone(),
-            middle: values(&series.middle),
-            trials: series
-                .trials
-                .iter()
-                .map(|(number, trial)| (*number, values(trial)))
-                .collect(),
-        });
-        ChartData {
-            unit: self.unit,
-            grid: self.grid,
-            max: self.scale().max,
-            height: self.height,
-            steps: self.shape == Shape::Step,
-            series: series.collect(),
-        }
-    }
-}
-
-fn joined<'a>(frame: &Frame, points: impl Iterator<Item = &'a (f64, f64)>) -> String {
-    let points: Vec<String> = points
-        .map(|(x, y)| format!("{} {}", frame.path_x(*x), (y * 10.0).round() / 10.0))
-        .collect();
-    points.join("L")
-}
-
-/// Between two points of the same height, a third of that height draws nothing.
-fn drop_points_on_level_lines(run: &mut Vec<(f64, f64)>) {
-    let mut kept: Vec<(f64, f64)> = Vec::with_capacity(run.len());
-    for point in run.drain(..) {
-        if let [.., (_, a), (_, b)] = kept[..]
-            && a == b
-            && b == point.1
-        {
-            kept.pop();
-        }
-        kept.push(point);
-    }
-    *run = kept;
-}
-
-/// Equal neighbours put together: count, value, count, value.
-fn in_runs(values: &[Option<f64>]) -> Vec<Option<f64>> {
-    let runs = values.chunk_by(|a, b| a == b);
-    runs.flat_map(|run| [Some(run.len() as f64), run.first().copied().flatten()])
-        .collect()
-}
-
-/// Three significant digits; none for what is not a number.
-fn readable(values: &[f64]) -> Vec<Option<f64>> {
-    let round = |value: f64| {
-        if value == 0.0 {
-            return 0.0;
-        }
-        let unit = 10_f64.powf(value.abs().log10().floor() - 2.0);
-        if unit >= 1.0 {
-            value.round()
-        } else {
-            (value / unit).round() / (1.0 / unit).round()
-        }
-    };
-    values
-        .iter()
-        .map(|value| value.is_finite().then(|| round(*value)))
-        .collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn chart(shape: Shape, values: Values) -> TimeChart {
+    pub(super) fn chart(shape: Shape, values: Values) -> TimeChart {
         TimeChart {
             id: "c".to_owned(),
             title: "replicas".to_owned(),
@@ -389,33 +236,6 @@ mod tests {
         }
     }
 
-    fn path(chart: &TimeChart) -> String {
-        let frame = Frame {
-            width: Width::Fluid,
-            margins: Margins::Axis,
-            top: 0.0,
-            plot: 100.0,
-            bottom: 0.0,
-        };
-        chart.line_path(&frame, &chart.scale(), &chart.series[0].middle)
-    }
-
-    #[test]
-    fn a_step_holds_until_the_next_and_level_points_are_left_out() {
-        assert_eq!(
-            path(&chart(Shape::Step, vec![1.0, 1.0, 1.0, 2.0, 2.0])),
-            "M0 50L750 50L750 0L1000 0"
-        );
-    }
-
-    #[test]
-    fn a_gap_breaks_the_line() {
-        assert_eq!(
-            path(&chart(Shape::Line, vec![0.0, 1.0, f64::NAN, 1.0, 0.0])),
-            "M0 100L250 0M750 0L1000 100"
-        );
-    }
-
     #[test]
     fn a_chart_of_nothing_is_drawn_empty() {
         let empty = chart(Shape::Line, Vec::new());
@@ -429,24 +249,6 @@ mod tests {
             serde_json::to_string(&empty.data())
                 .unwrap()
                 .contains("\"middle\":[]")
-        );
-    }
-
-    #[test]
-    fn runs_count_equal_neighbours() {
-        let runs = in_runs(&[None, Some(1.0), Some(1.0), Some(2.0)]);
-        assert_eq!(
-            runs,
-            [Some(1.0), None, Some(2.0), Some(1.0), Some(1.0), Some(2.0)]
-        );
-    }
-
-    #[test]
-    fn read_outs_have_three_digits() {
-        let read = readable(&[0.0, 12_345.6, 0.012_345, 1.0 / 3.0, f64::NAN]);
-        assert_eq!(
-            read,
-            [Some(0.0), Some(12_346.0), Some(0.0123), Some(0.333), None]
         );
     }
 }

@@ -85,6 +85,13 @@ fn what_is_wrong_is_named_with_its_line_and_what_was_expected() {
             33,
             "unknown field `trails`, expected one of",
         ),
+        // The line is that of the field, not that of the map below it.
+        (
+            "    viperscale:\n      maxReplicas: 20",
+            "    viperscale:\n      minReplicas: 2",
+            15,
+            "deployments[0].viperscale: field `maxReplicas` is missing",
+        ),
         ("trials: 5", "trials: -1", 33, "trials: "),
         ("trials: 5", "trials: many", 33, "trials: "),
         (

@@ -27,17 +27,18 @@ trials: {trials}
 
 /// Every user asks for a page each second, 50 ms after its begin, and gets it after 20 ms. From the step at 10 s on,
 /// half of the pages fail until the patch to 3 replicas, `delay` seconds after the step, is ready a second later.
-/// A request costs 20 ms of CPU.
+/// A page costs 20 ms of CPU; one that fails costs 40 ms, because it is tried twice.
 pub(crate) fn record(scenario: &Scenario, key: TrialKey, delay: u32) -> TrialRecord {
     let delay = f64::from(delay);
     let mut requests = Vec::new();
     let mut cpu = Vec::new();
-    let mut asked = 0;
+    let mut work = 0;
     for (second, users) in scenario.load.users_per_second().into_iter().enumerate() {
         let second = second as f64;
         let short = second >= 10.0 && second < 11.0 + delay;
         for user in 0..users {
             let ok = !short || user % 2 == 0;
+            work += if ok { 1 } else { 2 };
             requests.push(RequestRecord {
                 at: second + 0.07,
                 route: if user % 4 == 1 { "GET /cart" } else { "GET /" }.into(),
@@ -47,9 +48,8 @@ pub(crate) fn record(scenario: &Scenario, key: TrialKey, delay: u32) -> TrialRec
                 error: (!ok).then(|| "500".into()),
             });
         }
-        asked += users;
-        // 20 ms each; a division, so that it is a short decimal, which JSON keeps exactly.
-        let used = f64::from(asked) / 50.0;
+        // A division, so that it is a short decimal, which JSON keeps exactly.
+        let used = f64::from(work) / 50.0;
         let sample = |deployment: &str, cpu_seconds| CpuSample {
             at: second + 1.0,
             deployment: deployment.into(),

@@ -84,6 +84,40 @@ async fn bodies_stream_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_leaves_and_a_stop_end_open_exchanges() {
+    let cluster = Cluster::start().await;
+    let extension = Extension::start(&cluster.client).await;
+    extension.register(&cluster.client).await;
+    let client = cluster.client.clone();
+    let open = async || {
+        let path = "/apis/metrics.k8s.io/v1beta1/stream?watch=true";
+        let request = Request::get(path).body(Vec::new()).unwrap();
+        let stream = client.request_stream(request).await.unwrap();
+        let mut lines = Box::pin(stream.lines());
+        assert_eq!(lines.next().await.unwrap().unwrap(), "first");
+        lines
+    };
+    let closed = async || {
+        support::eventually("no stream is open", || async {
+            match extension.open_streams() {
+                0 => Ok(()),
+                open => Err(open),
+            }
+        })
+        .await;
+    };
+    let lines = open().await;
+    assert_eq!(extension.open_streams(), 1);
+    drop(lines);
+    closed().await;
+    let mut lines = open().await;
+    cluster.stop().await;
+    closed().await;
+    // The caller is told that this was not the end of it.
+    assert!(!matches!(lines.next().await, Some(Ok(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_authenticated_callers_are_proxied() {
     let cluster = Cluster::start().await;
     let extension = Extension::start(&cluster.client).await;

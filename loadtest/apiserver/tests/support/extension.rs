@@ -2,6 +2,7 @@
 //! `metrics.k8s.io/v1beta1`.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
@@ -43,6 +44,24 @@ struct Shared {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Lets `/stream` go on.
     next: Arc<tokio::sync::Notify>,
+    /// `/stream` requests that are being answered.
+    streams: Arc<AtomicUsize>,
+}
+
+/// Counts one stream for as long as it lives.
+struct Streaming(Arc<AtomicUsize>);
+
+impl Streaming {
+    fn count(streams: &Arc<AtomicUsize>) -> Self {
+        streams.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(streams))
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A running extension server; dropping it closes its port and its connections.
@@ -92,6 +111,11 @@ impl Extension {
     /// Lets `/stream` send its second piece.
     pub(crate) fn send_more(&self) {
         self.shared.next.notify_one();
+    }
+
+    /// `/stream` requests that are being answered.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.shared.streams.load(Ordering::SeqCst)
     }
 
     /// Registers it as the node does: behind an `ExternalName` service.
@@ -286,8 +310,10 @@ async fn nodes() -> Json<Value> {
 
 /// Two pieces; the second one when the test says so.
 async fn stream(State(shared): State<Shared>) -> Body {
+    let streaming = Streaming::count(&shared.streams);
     Body::from_stream(futures::stream::unfold(0, move |sent| {
         let next = shared.next.clone();
+        let _ = &streaming;
         async move {
             let piece = match sent {
                 0 => "first\n",

@@ -15,6 +15,7 @@ use crate::object::{child, items, set_default, text};
 
 /// Target when no metric is given, in percent of the CPU request.
 const DEFAULT_CPU_UTILIZATION: i64 = 80;
+
 /// One to as many replicas as the user says, by 80 % of CPU. A behaviour that is there at all is
 /// completed in both directions, but for the down-scale window, which is the controller's.
 pub(in crate::admission) fn defaults(object: &mut Value) {

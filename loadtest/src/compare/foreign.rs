@@ -17,7 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use stock_hpa::Quantity;
 
-use super::rig::{is_ours, remove_leftovers};
+use super::rig::is_ours;
 use super::rights;
 
 /// How long the cluster may take to answer at all.
@@ -44,7 +44,7 @@ pub(super) struct ForeignCluster {
 }
 
 impl ForeignCluster {
-    /// Looks at the cluster, and removes from it what a killed comparison left there.
+    /// Looks at the cluster and changes nothing. What a killed comparison left there is no obstacle.
     ///
     /// # Errors
     /// When it cannot be reached, does not allow what is needed, lacks what `scenarios` scale, or already has an HPA for
@@ -98,7 +98,6 @@ impl ForeignCluster {
             kubeconfig,
         };
         for scenario in scenarios {
-            remove_leftovers(&cluster.client, &scenario.namespace).await?;
             cluster.check_scenario(scenario, host_given).await?;
         }
         Ok(cluster)
@@ -155,6 +154,9 @@ impl ForeignCluster {
             .context("cannot list HPA objects")?;
         for hpa in hpas {
             let target = &hpa.spec.scale_target_ref;
+            if is_ours(&hpa.metadata) {
+                continue;
+            }
             let scaled = scenario
                 .deployments
                 .iter()

@@ -58,8 +58,8 @@ pub struct DemoArgs {
     pub dir: PathBuf,
 }
 
-/// Runs the demo; exit code 0 only when the base load was at rest and the step had a deployment
-/// scaled up on measured metrics.
+/// Runs the demo; exit code 0 only when the step had a deployment scaled up on measured metrics that
+/// was at rest before it.
 ///
 /// # Errors
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays.

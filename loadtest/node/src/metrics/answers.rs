@@ -125,7 +125,7 @@ fn pod_metrics(pod: &MeteredPod, usage: &PodUsage, now: Moment) -> Value {
         .collect();
     json!({
         "metadata": metadata(Some(&pod.namespace), &pod.name, &pod.labels, now),
-        "timestamp": text::time(usage.timestamp),
+        "timestamp": text::exact_time(usage.timestamp),
         "window": text::duration(usage.window),
         "containers": containers,
     })

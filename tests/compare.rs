@@ -74,7 +74,11 @@ impl Comparison {
                 return (child, heard);
             }
         }
-        panic!("it never said {line:?}:\n{}", heard.join("\n"));
+        let ended = child.wait().unwrap();
+        panic!(
+            "it ended ({ended}) and never said {line:?}:\n{}",
+            heard.join("\n")
+        );
     }
 
     /// Files of `folder` below the scenario's own.

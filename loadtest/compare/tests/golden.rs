@@ -47,7 +47,7 @@ fn the_measures_of_a_trial() {
         "redis-cart included"
     );
     assert!(near(hpa.deployments["frontend"].cpu_seconds, 2.56));
-    assert!(near(hpa.overhead_cpu_seconds, 0.25));
+    assert!(near(hpa.overhead_cpu_seconds.unwrap(), 0.25));
     assert_eq!(hpa.deployments["frontend"].peak_replicas, 3);
     assert_eq!(hpa.direction_changes, 0);
     assert_eq!(hpa.reaction.patches_before_step, 0);

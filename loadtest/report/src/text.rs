@@ -162,8 +162,8 @@ pub fn of_trial(
         Metric::LatencyP99 => measures.latency.as_ref()?.p99_ms,
         Metric::OverProvisioned => measures.over_replica_seconds,
         Metric::UnderProvisioned => measures.under_replica_seconds,
-        Metric::CpuSeconds => measures.cpu_seconds,
-        Metric::OverheadCpuSeconds => measures.overhead_cpu_seconds,
+        Metric::CpuPerServedPage => measures.cpu_ms_per_served_page()?,
+        Metric::OverheadCpuSeconds => measures.overhead_cpu_seconds?,
         Metric::DirectionChanges => f64::from(measures.direction_changes),
         Metric::Requests => measures.requests as f64,
     })
@@ -192,8 +192,8 @@ pub fn meaning(metric: Metric) -> &'static str {
         Metric::LatencyP99 => "Of pages that users got.",
         Metric::OverProvisioned => "Replicas beyond the offline optimum \u{d7} time.",
         Metric::UnderProvisioned => "Replicas short of the offline optimum \u{d7} time.",
-        Metric::CpuSeconds => "Used by the shop's pods.",
-        Metric::OverheadCpuSeconds => "Its own processes, metrics chain included.",
+        Metric::CpuPerServedPage => "Used by all pods of the shop, idle ones too.",
+        Metric::OverheadCpuSeconds => "Its own processes.",
         Metric::DirectionChanges => "Growth, then shrinking, or the reverse.",
         Metric::Requests => "Pages that ended: users who wait ask for fewer.",
     }

@@ -19,6 +19,9 @@ pub struct CompareArgs {
     /// Show the built-in scenarios and stop
     #[arg(long)]
     pub list: bool,
+    /// Make no trials: judge and draw anew those that --out holds, whichever version made them
+    #[arg(long, conflicts_with = "list")]
+    pub report_only: bool,
     /// Trials of each autoscaler [default: what the scenario says]
     #[arg(long, env = "VIPERSCALE_TRIALS", value_parser = trials)]
     pub trials: Option<u32>,

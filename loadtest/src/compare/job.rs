@@ -120,7 +120,10 @@ impl Place {
 }
 
 /// The scenarios as they are to be run.
-fn scenarios(args: &CompareArgs) -> Result<Vec<Scenario>> {
+///
+/// # Errors
+/// When one is unknown or broken, or does not fit the options.
+pub(super) fn scenarios(args: &CompareArgs) -> Result<Vec<Scenario>> {
     let mut scenarios = Vec::new();
     let mut names = BTreeSet::new();
     for given in &args.scenarios {

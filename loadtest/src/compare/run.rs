@@ -13,7 +13,7 @@ use comparison::{Scenario, TrialKey};
 
 use super::args::CompareArgs;
 use super::finish;
-use super::job::{Job, Place, list};
+use super::job::{Job, Place, list, scenarios};
 use super::out_dir::OutDir;
 use super::progress::{AROUND, Progress, QUICK_AROUND, say};
 use super::rig::{Rig, remove_leftovers};
@@ -43,6 +43,9 @@ pub(crate) async fn run(args: CompareArgs) -> Result<ExitCode> {
         print!("{}", list()?);
         return Ok(ExitCode::SUCCESS);
     }
+    if args.report_only {
+        return conclude(&args.out, &scenarios(&args)?);
+    }
     let mut signal = pin!(interrupted());
     let job = tokio::select! {
         job = Job::check(&args) => job?,
@@ -68,7 +71,7 @@ pub(crate) async fn run(args: CompareArgs) -> Result<ExitCode> {
     let made = comparing.make_trials(signal.as_mut()).await;
     run_dir.clear().context("cannot remove the run's files")?;
     match made? {
-        None => comparing.conclude(),
+        None => conclude(out.path(), &job.scenarios),
         Some(signal) => {
             say(&format!(
                 "stopped by {signal}; complete trials are kept in {}, and the same command goes on with the rest",
@@ -203,29 +206,29 @@ impl Comparing<'_> {
         stopped?;
         Ok(outcome)
     }
+}
 
-    /// Judges every scenario whose trials are all there.
-    fn conclude(&self) -> Result<ExitCode> {
-        let mut differences = Vec::new();
-        for scenario in &self.job.scenarios {
-            let missing = Trials::new(self.out, scenario).pending()?;
-            if !missing.is_empty() {
-                println!(
-                    "{}: {} trials are still to be made, so there is nothing to compare yet: run the same command \
-                     without --autoscalers",
-                    scenario.name,
-                    missing.len()
-                );
-                continue;
-            }
-            let comparison = finish::scenario(self.out, scenario)?;
-            differences.extend(finish::load_difference(&comparison));
+/// Judges and draws every scenario of which `out` holds all trials.
+fn conclude(out: &Path, scenarios: &[Scenario]) -> Result<ExitCode> {
+    let mut differences = Vec::new();
+    for scenario in scenarios {
+        let missing = Trials::new(out, scenario).pending()?;
+        if !missing.is_empty() {
+            println!(
+                "{}: {} trials are still to be made, so there is nothing to compare yet: run the same command without \
+                 --autoscalers and --report-only",
+                scenario.name,
+                missing.len()
+            );
+            continue;
         }
-        if differences.is_empty() {
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(anyhow!(differences.join("\n")))
+        let comparison = finish::scenario(out, scenario)?;
+        differences.extend(finish::load_difference(&comparison));
     }
+    if differences.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(anyhow!(differences.join("\n")))
 }
 
 /// Keeps the logs and Locust's own files of a trial in `to`.

@@ -2,22 +2,26 @@
 
 use super::goals::goals;
 use super::{Better, Metric, Pair, VerdictRow, Winner};
-use crate::Measures;
 use crate::statistics::{Estimate, FEWEST_TRIALS, Value};
+use crate::{Autoscaler, Measures};
 
 /// Seed of every bootstrap: the same trials always give the same intervals.
 pub(super) const BOOTSTRAP_SEED: u64 = 2020;
 
-/// A row per metric. `measures` are those of the pairs of trials.
+/// A row per metric that every trial measured. `measures` are those of the pairs of trials.
 pub(super) fn rows(measures: &[Pair<&Measures>], page_timeout_ms: f64) -> Vec<VerdictRow> {
     let row = |metric: Metric| {
-        let values = Pair::from_fn(|autoscaler| -> Vec<Value> {
+        let values = |autoscaler| -> Option<Vec<Value>> {
             let of = |pair: &Pair<&Measures>| metric.value(pair.of(autoscaler), page_timeout_ms);
             measures.iter().map(of).collect()
-        });
-        row(metric, &values)
+        };
+        let values = Pair {
+            hpa: values(Autoscaler::Hpa)?,
+            viperscale: values(Autoscaler::Viperscale)?,
+        };
+        Some(row(metric, &values))
     };
-    Metric::ALL.map(row).into()
+    Metric::ALL.into_iter().filter_map(row).collect()
 }
 
 fn row(metric: Metric, values: &Pair<Vec<Value>>) -> VerdictRow {

@@ -17,7 +17,7 @@ impl Metric {
         Self::LatencyP99,
         Self::UnderProvisioned,
         Self::OverProvisioned,
-        Self::CpuSeconds,
+        Self::CpuPerServedPage,
         Self::OverheadCpuSeconds,
         Self::DirectionChanges,
         Self::Requests,
@@ -36,7 +36,7 @@ impl Metric {
             Self::LatencyP99 => "Latency p99",
             Self::UnderProvisioned => "Under-provisioned replica-seconds",
             Self::OverProvisioned => "Over-provisioned replica-seconds",
-            Self::CpuSeconds => "CPU time of the shop",
+            Self::CpuPerServedPage => "CPU time of the shop per served page",
             Self::OverheadCpuSeconds => "CPU time of the autoscaler",
             Self::DirectionChanges => "Direction changes",
             Self::Requests => "Requests answered",
@@ -56,7 +56,7 @@ impl Metric {
             Self::LatencyP99 => "latency_p99",
             Self::UnderProvisioned => "under_provisioned",
             Self::OverProvisioned => "over_provisioned",
-            Self::CpuSeconds => "cpu_seconds",
+            Self::CpuPerServedPage => "cpu_per_served_page",
             Self::OverheadCpuSeconds => "overhead_cpu_seconds",
             Self::DirectionChanges => "direction_changes",
             Self::Requests => "requests",
@@ -67,8 +67,8 @@ impl Metric {
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::FirstPatch | Self::Recovery | Self::CpuSeconds | Self::OverheadCpuSeconds => "s",
-            Self::LatencyP95 | Self::LatencyP99 => "ms",
+            Self::FirstPatch | Self::Recovery | Self::OverheadCpuSeconds => "s",
+            Self::LatencyP95 | Self::LatencyP99 | Self::CpuPerServedPage => "ms",
             Self::ReplicaSeconds | Self::UnderProvisioned | Self::OverProvisioned => "replica-s",
             Self::FailedRequests
             | Self::FailedRecommendationRequests
@@ -86,13 +86,13 @@ impl Metric {
         }
     }
 
-    /// Its value in one trial. What did not happen before the horizon took at least until then; where nobody got a
-    /// page, the latency was at least the `page_timeout_ms`.
-    pub(crate) fn value(self, measures: &Measures, page_timeout_ms: f64) -> Value {
+    /// Its value in one trial; none where it was not measured. What did not happen before the horizon took at least
+    /// until then; where nobody got a page, the latency was at least the `page_timeout_ms`.
+    pub(crate) fn value(self, measures: &Measures, page_timeout_ms: f64) -> Option<Value> {
         let reaction = &measures.reaction;
         let latency = measures.latency;
         // Counts of requests are far below 2^53.
-        match self {
+        Some(match self {
             Self::FailedRequests => Value::exact(measures.failed_requests as f64),
             Self::FailedRecommendationRequests => {
                 let routes = measures.routes.iter();
@@ -112,10 +112,10 @@ impl Metric {
             Self::LatencyP99 => Value::or_at_least(latency.map(|l| l.p99_ms), page_timeout_ms),
             Self::UnderProvisioned => Value::exact(measures.under_replica_seconds),
             Self::OverProvisioned => Value::exact(measures.over_replica_seconds),
-            Self::CpuSeconds => Value::exact(measures.cpu_seconds),
-            Self::OverheadCpuSeconds => Value::exact(measures.overhead_cpu_seconds),
+            Self::CpuPerServedPage => Value::exact(measures.cpu_ms_per_served_page()?),
+            Self::OverheadCpuSeconds => Value::exact(measures.overhead_cpu_seconds?),
             Self::DirectionChanges => Value::exact(f64::from(measures.direction_changes)),
             Self::Requests => Value::exact(measures.requests as f64),
-        }
+        })
     }
 }

@@ -32,11 +32,7 @@ pub(super) fn notes(
         "Latency is that of the pages that users got; a page that failed counts as a failure and not as a latency."
             .to_owned(),
     );
-    notes.push(
-        "The shop's CPU time follows the pages it serves: a side that fails pages uses less of it, and is no better for \
-         that."
-            .to_owned(),
-    );
+    notes.extend(own_cost(views));
     notes.push(format!(
         "Replica-seconds count what is asked for (spec.replicas) of the {} scaled deployments, from the begin of the \
          load to its end, {} s. What an autoscaler would release only later is not charged.",
@@ -54,6 +50,26 @@ pub(super) fn notes(
             .to_owned(),
     );
     notes
+}
+
+/// What an autoscaler costs, where only one side's cost could be measured.
+fn own_cost(views: &[Pair<TrialView>]) -> Option<String> {
+    let seconds = Pair::from_fn(|autoscaler| -> Option<Vec<f64>> {
+        let of = |pair: &Pair<TrialView>| pair.of(autoscaler).measures.overhead_cpu_seconds;
+        views.iter().map(of).collect()
+    });
+    let Pair {
+        hpa: None,
+        viperscale: Some(own),
+    } = seconds
+    else {
+        return None;
+    };
+    Some(format!(
+        "Viperscale's scaler and agent used {:.1} s of CPU time per trial (mean). The HPA decides inside the control \
+         plane and its metrics are gathered by the node, so what it costs could not be told apart.",
+        own.iter().sum::<f64>() / own.len() as f64
+    ))
 }
 
 fn equal_load(load: &LoadCheck) -> String {

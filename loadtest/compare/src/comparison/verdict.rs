@@ -58,8 +58,8 @@ pub enum Metric {
     OverProvisioned,
     /// Replicas missing to the optimum times seconds.
     UnderProvisioned,
-    /// CPU time of the shop's pods.
-    CpuSeconds,
+    /// CPU time of the shop's pods for each page that users got.
+    CpuPerServedPage,
     /// CPU time of the autoscaler itself.
     OverheadCpuSeconds,
     /// Growth followed by shrinking or the other way round.

@@ -102,7 +102,9 @@ impl Comparison {
                 ])
             };
             for metric in Metric::ALL {
-                let value = metric.value(&view.measures, timeout_ms);
+                let Some(value) = metric.value(&view.measures, timeout_ms) else {
+                    continue;
+                };
                 row(
                     metric.slug(),
                     "all",
@@ -113,6 +115,7 @@ impl Comparison {
             }
             let before = f64::from(view.measures.reaction.patches_before_step);
             row("patches_before_step", "all", "", before, false)?;
+            row("cpu_seconds", "all", "s", view.measures.cpu_seconds, false)?;
             for (route, measures) in &view.measures.routes {
                 row("requests", route, "", measures.requests as f64, false)?;
                 row(

@@ -43,14 +43,23 @@ pub struct Measures {
     pub under_replica_seconds: f64,
     /// CPU time of all pods of the shop, in seconds.
     pub cpu_seconds: f64,
-    /// CPU time of the autoscaler's own processes, in seconds.
-    pub overhead_cpu_seconds: f64,
+    /// CPU time of the autoscaler's own processes, in seconds; none where it has none that could be observed.
+    pub overhead_cpu_seconds: Option<f64>,
     /// How often a deployment that grew shrank next, or the other way round, over the scaled deployments.
     pub direction_changes: u32,
     /// How soon it reacted to the load step.
     pub reaction: Reaction,
     /// By scaled deployment.
     pub deployments: BTreeMap<String, DeploymentMeasures>,
+}
+
+impl Measures {
+    /// CPU time of the shop for each page that users got, in milliseconds; none when nobody got one.
+    pub fn cpu_ms_per_served_page(&self) -> Option<f64> {
+        let served = self.requests.checked_sub(self.failed_requests)?;
+        // Counts of requests are far below 2^53.
+        (served > 0).then(|| self.cpu_seconds * 1000.0 / served as f64)
+    }
 }
 
 /// The measures of one route.

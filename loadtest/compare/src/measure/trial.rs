@@ -134,13 +134,17 @@ impl<'a> Trial<'a> {
         patches
     }
 
-    fn overhead(&self) -> f64 {
+    /// None where no process of the autoscaler was observed.
+    fn overhead(&self) -> Option<f64> {
+        if self.record.overhead.is_empty() {
+            return None;
+        }
         let mut processes: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for sample in &self.record.overhead {
             let samples = processes.entry(&sample.process).or_default();
             samples.push((sample.at, sample.cpu_seconds));
         }
         let totals = processes.into_values().map(Total::new);
-        totals.map(|total| total.between(0.0, self.horizon)).sum()
+        Some(totals.map(|total| total.between(0.0, self.horizon)).sum())
     }
 }

@@ -117,7 +117,7 @@ async fn a_comparison_goes_on_after_any_end_and_leaves_a_report_and_nothing_else
     let (mut asked, _) = comparison.until("waiting for the shop");
     kill(Pid::from_raw(asked.id().cast_signed()), Signal::SIGINT).unwrap();
     assert_eq!(asked.wait().unwrap().code(), Some(130));
-    assert_eq!(Traces::of(&run_dir), before);
+    assert_eq!(Traces::of(&run_dir).since(&before), Traces::default());
 
     // Killed in the load of the second trial.
     let (mut killed, heard) = comparison.until("Viperscale: base");
@@ -145,7 +145,7 @@ async fn a_comparison_goes_on_after_any_end_and_leaves_a_report_and_nothing_else
         said.contains("Failed requests") && said.contains("report.html"),
         "{said}"
     );
-    assert_eq!(Traces::of(&run_dir), before);
+    assert_eq!(Traces::of(&run_dir).since(&before), Traces::default());
     let kept = fs::read(comparison.path("out/tiny-quick/trial-1-hpa/requests.jsonl")).unwrap();
     assert_eq!(first, kept);
     check_files(&comparison);
@@ -269,6 +269,13 @@ fn senseless_input_is_refused_before_anything_starts() {
         "{no_python}"
     );
 
+    assert_eq!(
+        refusal(comparison.command(&[scenario, "--trials", "2", "--report-only"])),
+        format!(
+            "no report without all trials, and {} lacks 4 of tiny: run the same command without --report-only",
+            comparison.path("out").display()
+        )
+    );
     fs::create_dir(comparison.path("out")).unwrap();
     fs::write(comparison.path("out/thesis.tex"), "years of work").unwrap();
     assert_eq!(

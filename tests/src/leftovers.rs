@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use crate::programs;
 
-/// What there is at a moment; equal before and after a run that leaves nothing behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What there is at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
     /// Command lines of live processes of ours.
-    pub processes: Vec<String>,
+    pub processes: BTreeSet<String>,
     /// The node's cgroup trees in every hierarchy.
-    pub cgroups: Vec<PathBuf>,
+    pub cgroups: BTreeSet<PathBuf>,
     /// Ids of loaded BPF programs.
     pub bpf_programs: BTreeSet<u32>,
-    /// The mount table.
-    pub mounts: String,
+    /// Lines of the mount table.
+    pub mounts: BTreeSet<String>,
 }
 
 impl Traces {
@@ -27,10 +27,22 @@ impl Traces {
     pub fn of(dir: &Path) -> Self {
         let programs = aya::programs::loaded_programs();
         Self {
-            processes: processes_of(dir),
-            cgroups: cgroups(),
+            processes: processes_of(dir).into_iter().collect(),
+            cgroups: cgroups().into_iter().collect(),
             bpf_programs: programs.map(|program| program.unwrap().id()).collect(),
-            mounts: fs::read_to_string("/proc/self/mounts").unwrap(),
+            mounts: mount_table().lines().map(str::to_owned).collect(),
+        }
+    }
+
+    /// What there is and was not there `before`: nothing, after a run that leaves nothing behind. What an earlier run
+    /// left when the machine went down under it may be gone: starting cleans up.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            processes: &self.processes - &before.processes,
+            cgroups: &self.cgroups - &before.cgroups,
+            bpf_programs: &self.bpf_programs - &before.bpf_programs,
+            mounts: &self.mounts - &before.mounts,
         }
     }
 }
@@ -62,7 +74,7 @@ pub fn shop_processes() -> usize {
 /// # Panics
 /// When the mount table cannot be read.
 pub fn cgroups() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mounts = mount_table();
     let hierarchies = mounts.lines().filter_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let path = fields.next()?;
@@ -73,6 +85,10 @@ pub fn cgroups() -> Vec<PathBuf> {
     });
     let tree = |mount: PathBuf| mount.join(format!("viperscale-{}", loadtest::local::NODE_NAME));
     hierarchies.map(tree).filter(|path| path.exists()).collect()
+}
+
+fn mount_table() -> String {
+    fs::read_to_string("/proc/self/mounts").unwrap()
 }
 
 fn command_lines() -> impl Iterator<Item = String> {

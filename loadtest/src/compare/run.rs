@@ -44,7 +44,9 @@ pub(crate) async fn run(args: CompareArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.report_only {
-        return conclude(&args.out, &scenarios(&args)?);
+        let scenarios = scenarios(&args)?;
+        refuse_missing(&args.out, &scenarios)?;
+        return conclude(&args.out, &scenarios);
     }
     let mut signal = pin!(interrupted());
     let job = tokio::select! {
@@ -208,6 +210,24 @@ impl Comparing<'_> {
     }
 }
 
+/// Fails when `out` lacks trials that a report needs.
+fn refuse_missing(out: &Path, scenarios: &[Scenario]) -> Result<()> {
+    let mut missing = Vec::new();
+    for scenario in scenarios {
+        let pending = Trials::new(out, scenario).pending()?.len();
+        if pending > 0 {
+            missing.push(format!("{pending} of {}", scenario.name));
+        }
+    }
+    anyhow::ensure!(
+        missing.is_empty(),
+        "no report without all trials, and {} lacks {}: run the same command without --report-only",
+        out.display(),
+        missing.join(", ")
+    );
+    Ok(())
+}
+
 /// Judges and draws every scenario of which `out` holds all trials.
 fn conclude(out: &Path, scenarios: &[Scenario]) -> Result<ExitCode> {
     let mut differences = Vec::new();
@@ -216,7 +236,7 @@ fn conclude(out: &Path, scenarios: &[Scenario]) -> Result<ExitCode> {
         if !missing.is_empty() {
             println!(
                 "{}: {} trials are still to be made, so there is nothing to compare yet: run the same command without \
-                 --autoscalers and --report-only",
+                 --autoscalers",
                 scenario.name,
                 missing.len()
             );

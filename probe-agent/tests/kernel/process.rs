@@ -19,6 +19,13 @@ pub(crate) struct Process {
     results: PipeReader,
 }
 
+/// How often a process left a CPU, as `/proc/PID/status` counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Switches {
+    pub(crate) voluntary: u64,
+    pub(crate) involuntary: u64,
+}
+
 /// What `/proc/PID/schedstat` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SchedStat {
@@ -96,6 +103,19 @@ impl Process {
         }
     }
 
+    pub(crate) fn switches(&self) -> Switches {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("alive");
+        let number = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+                .expect("counted")
+        };
+        Switches {
+            voluntary: number("voluntary_ctxt_switches:"),
+            involuntary: number("nonvoluntary_ctxt_switches:"),
+        }
+    }
+
     /// Waits until the child sleeps: then everything it did has been accounted for.
     fn wait_until_blocked(&self) {
         eventually("the child sleeps", || {
@@ -143,6 +163,17 @@ pub(crate) fn schedstat(processes: &[Process]) -> SchedStat {
     processes.iter().fold(SchedStat::default(), |sum, process| {
         sum + process.schedstat()
     })
+}
+
+/// The sum over `processes`.
+pub(crate) fn switches(processes: &[Process]) -> Switches {
+    processes
+        .iter()
+        .map(Process::switches)
+        .fold(Switches::default(), |sum, one| Switches {
+            voluntary: sum.voluntary + one.voluntary,
+            involuntary: sum.involuntary + one.involuntary,
+        })
 }
 
 /// Burns CPU for a time on the clock, without system calls.

@@ -8,7 +8,7 @@ use probe_agent::hierarchy::Tree;
 use probe_agent::kernel::{Kernel, Metric, Scheduling, Slot};
 
 use crate::cgroups::Cgroup;
-use crate::process::{Process, SchedStat, Switches, schedstat, spin, switches};
+use crate::process::{Process, SchedStat, schedstat, spin, switches};
 use crate::{all_of, alone, assert_close, open, read, totals, trees};
 
 const BOTH: [Metric; 2] = [Metric::RunqLatency, Metric::OnCpuTime];
@@ -51,18 +51,15 @@ fn contend(tree: Tree, count: usize, work: fn(usize) -> u64) -> (Scheduling, Sch
         waits.count,
         "every wait is followed by one stint, and all stints are over"
     );
-    // Not schedstat's third number: on 6.18 it exceeds the kernel's own sched_switch events, as a
-    // trace counts them, by up to 2 %.
-    assert_eq!(
-        Switches {
-            voluntary: ours.voluntary_switches,
-            involuntary: ours.involuntary_switches,
-        },
-        Switches {
-            voluntary: switched.voluntary - switched_before.voluntary,
-            involuntary: switched.involuntary - switched_before.involuntary,
-        }
+    // schedstat's third number and these counters are ahead of the kernel's own sched_switch events by
+    // up to 2 % on 6.18: a trace of all of them has exactly as many as we count.
+    let voluntary = switched.voluntary - switched_before.voluntary;
+    let involuntary = switched.involuntary - switched_before.involuntary;
+    assert!(
+        ours.voluntary_switches <= voluntary && ours.involuntary_switches <= involuntary,
+        "{ours:?}, but {voluntary} voluntary and {involuntary} involuntary switches"
     );
+    assert_close("stints", waits.count, voluntary + involuntary, 3.0);
     (ours, truth)
 }
 

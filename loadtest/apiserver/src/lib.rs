@@ -9,13 +9,16 @@
 //!        resource (what is served)  │  patch, selector, table ◀────────┘
 //!                                   ▼
 //!   lifecycle (create, modify, delete, scale, bind) ─▶ admission (defaults, validation, addresses)
+//!                                   │                      └─▶ schema (of custom resources)
 //!                                   │ one transaction
 //!                                   ▼
 //!                store (objects, one revision, history ring) ─▶ cursors ─▶ watches
 //! ```
 //!
-//! [`run_control_plane`] is all of it; [`serve`] is the server alone. Both write `kubeconfig` into
-//! the directory of the run, which is the only way in: clients of any language work with it.
+//! [`run_control_plane`] is all of it; [`serve`] is the server alone, which [`Running::load`] fills
+//! with the objects of a load test. Both write `kubeconfig` into the directory of the run, which is
+//! the only way in: clients of any language work with it.
+//! [`InProcess`] is the server without sockets, for tests that simulate the network.
 //!
 //! # Invariants
 //! - One revision counter and one lock: a watch that starts at the resourceVersion of a list
@@ -35,8 +38,8 @@
 //!
 //! # Deliberately absent
 //! Persistence (a restart is an empty cluster), RBAC and service account tokens (one user, who may
-//! do everything), admission and conversion webhooks, schemas of custom resources (they are stored
-//! as sent), conflicts between field managers, protobuf (kubectl's imperative `create namespace`
+//! do everything), admission and conversion webhooks, the estimated cost of validation rules,
+//! conflicts between field managers, protobuf (kubectl's imperative `create namespace`
 //! and the like need it; `apply -f` and `create -f` do not), exec, attach, port-forward and logs,
 //! quotas, stateful sets, daemon sets and jobs, HTTP/2, upgrades to and OpenAPI documents of
 //! extension servers, access from other machines. For those, use
@@ -54,11 +57,14 @@ mod discovery;
 mod error;
 mod expiry;
 mod http;
+mod in_process;
 mod kubeconfig;
 mod lifecycle;
 mod object;
 mod patch;
 mod resource;
+mod schema;
+mod seed;
 mod selector;
 mod server;
 mod store;
@@ -67,5 +73,7 @@ mod tls;
 
 pub use config::{Config, StoreLimits};
 pub use control_plane::{ControlPlaneError, run_control_plane};
+pub use in_process::InProcess;
+pub use seed::LoadError;
 pub use server::{Running, ServeError, serve};
 pub use tls::TlsError;

@@ -64,6 +64,7 @@ pub enum ServeError {
 pub struct Running {
     address: SocketAddr,
     kubeconfig: PathBuf,
+    api: Arc<Api>,
     stopping: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -72,6 +73,11 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it serves.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
     }
 
     /// The kubeconfig that opens it.
@@ -141,6 +147,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     Ok(Running {
         address,
         kubeconfig,
+        api,
         stopping,
         task: Some(task),
     })

@@ -10,4 +10,4 @@ mod validation;
 
 pub(crate) use defaults::apply_defaults;
 pub(crate) use service::allocate_address;
-pub(crate) use validation::{validate, validate_replicas, validate_update};
+pub(crate) use validation::{admit_status, validate, validate_replicas, validate_update};

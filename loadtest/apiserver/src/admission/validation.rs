@@ -20,6 +20,18 @@ pub(crate) fn validate(resource: &Resource, object: &Value) -> Result<(), ApiErr
         "apiservices.apiregistration.k8s.io" => api_service::validate(object, &mut causes),
         _ => {}
     }
+    if let Some(schema) = &resource.schema {
+        schema.validate(object, &mut causes);
+    }
+    refuse(resource, object, causes)
+}
+
+/// Completes and checks the status of an object, where it has a schema.
+pub(crate) fn admit_status(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    if let Some(schema) = &resource.schema {
+        schema.admit_status(object, &mut causes);
+    }
     refuse(resource, object, causes)
 }
 
@@ -47,6 +59,9 @@ pub(crate) fn validate_update(
              `spec.activeDeadlineSeconds`, `spec.tolerations` or \
              `spec.terminationGracePeriodSeconds`",
         ));
+    }
+    if let Some(schema) = &resource.schema {
+        schema.validate_change(old, new, &mut causes);
     }
     refuse(resource, new, causes)
 }
@@ -261,6 +276,7 @@ fn definition(object: &Value, causes: &mut Vec<Cause>) {
             "Invalid value: must have exactly one version marked as storage version",
         ));
     }
+    crate::schema::check_definition(object, causes);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::lifecycle::Target;
 use crate::selector::{FieldSelector, Filter, LabelSelector};
 
-/// The query of a request; unknown parameters (`pretty`, `fieldValidation`, ...) are ignored.
+/// The query of a request; unknown parameters (`pretty`, ...) are ignored.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Params {
@@ -27,6 +27,7 @@ pub(super) struct Params {
     pub(super) timeout_seconds: Option<u64>,
     pub(super) dry_run: String,
     pub(super) field_manager: String,
+    field_validation: String,
     pub(super) grace_period_seconds: Option<i64>,
     pub(super) propagation_policy: Option<String>,
     pub(super) include_object: String,
@@ -78,6 +79,11 @@ impl Params {
 
     pub(super) fn is_dry_run(&self) -> bool {
         !self.dry_run.is_empty()
+    }
+
+    /// Whether fields that the schema does not know are refused instead of removed.
+    pub(super) fn is_strict(&self) -> bool {
+        self.field_validation == "Strict"
     }
 
     /// The requested resourceVersion; `None` when unset.

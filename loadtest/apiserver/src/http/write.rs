@@ -36,9 +36,31 @@ impl Call {
     }
 }
 
+/// Refuses what pruning would remove without a word, for clients that ask for it (kubectl does).
+fn strictly(call: &Call, object: Value) -> Result<Value, ApiError> {
+    let resource = &call.target.resource;
+    let Some(schema) = resource.schema.as_ref().filter(|_| call.params.is_strict()) else {
+        return Ok(object);
+    };
+    let unknown: Vec<String> = schema
+        .unknown_fields(&object)
+        .iter()
+        .map(|field| format!("unknown field {field:?}"))
+        .collect();
+    match unknown.is_empty() {
+        true => Ok(object),
+        false => Err(ApiError::BadRequest(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: {}",
+            resource.version,
+            unknown.join(", "),
+            kind = resource.kind,
+        ))),
+    }
+}
+
 /// POST to a collection.
 pub(super) fn create(call: Call) -> Result<Response, ApiError> {
-    let body = call.object()?;
+    let body = strictly(&call, call.object()?)?;
     let stored = lifecycle::create(&call.api, &call.target, body, call.params.is_dry_run())?;
     Ok(json_bytes(
         StatusCode::CREATED,
@@ -52,7 +74,7 @@ pub(super) fn update(call: Call) -> Result<Response, ApiError> {
 }
 
 fn put_part(call: &Call, part: Part) -> Result<Response, ApiError> {
-    let body = call.object()?;
+    let body = strictly(call, call.object()?)?;
     let dry_run = call.params.is_dry_run();
     let stored = lifecycle::modify(&call.api, &call.target, part, dry_run, |_| Ok(body))?;
     Ok(json_bytes(StatusCode::OK, call.renderer().object(&stored)))
@@ -70,7 +92,7 @@ fn patch_part(call: &Call, part: Part) -> Result<Response, ApiError> {
         return apply(call, part, applied, &patch);
     }
     let stored = lifecycle::modify(&call.api, &call.target, part, dry_run, |object| {
-        patch.patched(object)
+        strictly(call, patch.patched(object)?)
     })?;
     Ok(json_bytes(StatusCode::OK, call.renderer().object(&stored)))
 }
@@ -103,11 +125,11 @@ fn apply(call: &Call, part: Part, applied: &Value, patch: &Patch) -> Result<Resp
         result
     };
     let changed = lifecycle::modify(&call.api, &call.target, part, dry_run, |object| {
-        patch.patched(object).map(record)
+        strictly(call, patch.patched(object)?).map(record)
     });
     match changed {
         Err(ApiError::NotFound { .. }) if part == Part::Main => {
-            let mut body = record(patch.patched(&json!({}))?);
+            let mut body = record(strictly(call, patch.patched(&json!({}))?)?);
             object::metadata(&mut body)["name"] = json!(call.target.name);
             let stored = lifecycle::create(&call.api, &call.target, body, dry_run)?;
             Ok(json_bytes(

@@ -29,6 +29,7 @@ pub(crate) fn create(
     let collection = target.resource.collection();
     drop_status(target, &mut body);
     admission::apply_defaults(&collection, &mut body);
+    complete(target, &mut body);
     admission::validate(&target.resource, &body)?;
     let key = target.key_of(object::name(&body));
     api.store.transact(dry_run, |tx| {
@@ -48,6 +49,13 @@ pub(crate) fn create(
         }
         Ok(put(api, tx, &key, body))
     })
+}
+
+/// Prunes and fills in what the schema of a custom resource says.
+pub(super) fn complete(target: &Target, body: &mut Value) {
+    if let Some(schema) = &target.resource.schema {
+        schema.complete(body);
+    }
 }
 
 /// Fills in or checks `apiVersion` and `kind`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::create::check_type;
+use super::create::{check_type, complete};
 use super::{Target, is_released, put, remove};
 use crate::admission;
 use crate::api::Api;
@@ -60,12 +60,16 @@ pub(crate) fn modify(
         keep_system_metadata(&old.value, &mut new);
         if part == Part::Main {
             admission::apply_defaults(&key.collection, &mut new);
+            complete(target, &mut new);
             admission::validate(&target.resource, &new)?;
             admission::validate_update(&target.resource, &old.value, &new)?;
             if content(&old.value) != content(&new) {
                 let generation = object::integer(&old.value, "metadata.generation") + 1;
                 object::metadata(&mut new)["generation"] = json!(generation);
             }
+        }
+        if part == Part::Status {
+            admission::admit_status(&target.resource, &mut new)?;
         }
         object::metadata(&mut new)["resourceVersion"] =
             object::at(&old.value, "metadata.resourceVersion").clone();

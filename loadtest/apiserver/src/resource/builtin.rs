@@ -18,6 +18,7 @@ fn row(group: &str, version: &str, kind: &str, plural: &str) -> Resource {
         storage_version: version.to_owned(),
         storage_group: group.to_owned(),
         columns: None,
+        schema: None,
     }
 }
 

@@ -1,9 +1,12 @@
 //! From a `CustomResourceDefinition` object to the resources it serves.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Resource, ScalePaths};
 use crate::object::{items, text};
+use crate::schema::Schema;
 
 /// One of `additionalPrinterColumns`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +68,7 @@ fn resource(spec: &Value, version: &Value, storage_version: &str) -> Resource {
                 .map(pointer),
         }),
         extras: &[],
+        schema: Schema::of_version(version).map(Arc::new),
         storage_version: storage_version.to_owned(),
         storage_group: text(spec, "group").to_owned(),
         columns: Some(

@@ -16,6 +16,8 @@ use std::sync::{Arc, RwLock};
 
 use serde_json::Value;
 
+use crate::schema::Schema;
+
 /// The `scale` subresource: where the replica counts live, as JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScalePaths {
@@ -46,6 +48,8 @@ pub(crate) struct Resource {
     pub(crate) storage_version: String,
     /// The group objects are stored in; differs from `group` for `events.k8s.io` only.
     pub(crate) storage_group: String,
+    /// Of a custom resource, if its definition has one.
+    pub(crate) schema: Option<Arc<Schema>>,
     /// Present for custom resources: their extra table columns.
     pub(crate) columns: Option<Vec<PrinterColumn>>,
 }

@@ -1,19 +1,27 @@
 //! Everything together, for one policy.
 
+mod evidence;
+mod handover;
+mod memory;
+
 use std::collections::BTreeMap;
 
-use crate::behavior::{self, Allowed, History};
+use crate::behavior::{self, History};
+use crate::contradiction;
 use crate::decision::{Decision, Evidence, Limit, PodCounts, Reason};
 use crate::explain;
-use crate::measure::{Measurement, measure};
-use crate::observation::{Observation, PodObservation};
+use crate::fallback::Silence;
+use crate::observation::Observation;
+use crate::outcome::Outcome;
 use crate::pods::Groups;
 use crate::policy::{MetricPolicy, Mode, Response, ScalingPolicy};
-use crate::response::feed::{Feed, Serving};
-use crate::response::{Proposal, Situation, proportional, step};
+use crate::response::feed::Feed;
 use crate::saturation;
 use crate::statistic::Statistic;
 use crate::time::Timestamp;
+
+pub use handover::Learned;
+pub use memory::Memory;
 
 /// Decides for one policy, and remembers what the next decision needs: recommendations, scale
 /// events and what it learned. Its memory is bounded.
@@ -24,24 +32,15 @@ pub struct Autoscaler {
     recommendations: Option<History>,
     ups: History,
     downs: History,
+    /// Before this moment what is measured does not cover a whole window, so nothing is taken away.
+    settled_at: Option<Timestamp>,
     /// One per metric that is answered by queueing.
     feeds: BTreeMap<FeedKey, Feed>,
+    silence: Silence,
 }
 
 /// Queueing answers one metric only, so container and statistic tell its uses apart.
 type FeedKey = (Option<String>, Statistic);
-
-/// A replica count and what led to it.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) desired: u32,
-    /// What the metrics would have.
-    pub(crate) wanted: u32,
-    pub(crate) reason: Reason,
-    pub(crate) limits: Vec<Limit>,
-    /// Why it holds; empty where the evidence speaks for itself.
-    pub(crate) note: String,
-}
 
 impl Autoscaler {
     /// Starts without memory.
@@ -52,7 +51,9 @@ impl Autoscaler {
             recommendations: None,
             ups: History::default(),
             downs: History::default(),
+            settled_at: None,
             feeds: BTreeMap::new(),
+            silence: Silence::default(),
         }
     }
 
@@ -80,18 +81,46 @@ impl Autoscaler {
     /// What shall be done now. Call it about once a second; carrying it out is the caller's
     /// business, who then calls [`Autoscaler::scaled`].
     pub fn decide(&mut self, observation: &Observation<'_>, now: Timestamp) -> Decision {
-        let groups = Groups::sort(observation, self.policy.warmup);
-        let counts = groups.counts(observation.windows, now);
+        self.decide_as_if(observation, observation.current_replicas, now)
+    }
+
+    /// What would be done now, if the deployment asked for `current` replicas though its pods and
+    /// what they do are those of `observation`: for asking what another policy would have done
+    /// about a recorded load.
+    ///
+    /// What each metric asks for follows from the pods that were measured, since it was them who
+    /// carried the load; bounds, stabilisation and rate limits follow from `current`. How the
+    /// waiting would have answered to another number of pods nobody knows, so it stays as it was.
+    pub fn decide_as_if(
+        &mut self,
+        observation: &Observation<'_>,
+        current: u32,
+        now: Timestamp,
+    ) -> Decision {
+        let mut groups = Groups::sort(observation, self.policy.warmup);
+        let serving = groups.all_serving();
+        let windows = observation.windows;
+        let ScalingPolicy {
+            metrics, window, ..
+        } = &self.policy;
+        let doubts = contradiction::find(metrics, &serving, windows, *window, now);
+        groups.set_aside(&doubts);
+        let counts = groups.counts(windows, now);
         let evidence = self.evidence(observation, &groups, now);
-        let outcome = self.outcome(observation, &groups, counts, &evidence, now);
-        let current = observation.current_replicas;
+        self.silence.hear(&evidence, now);
+        let situation = (observation, current);
+        let mut outcome = self.outcome(situation, &groups, counts, &evidence, now);
+        if let (Reason::InsufficientData, Some(doubt)) = (outcome.reason, doubts.values().next()) {
+            outcome.note = format!("{} (contradictory samples: {doubt})", outcome.note);
+        }
+        let conflict = observation.circumstances.conflict();
         Decision {
             desired: outcome.desired,
             current,
             mode: self.policy.mode,
             reason: outcome.reason,
-            message: explain::message(current, &outcome, &evidence),
-            conditions: explain::conditions(&outcome),
+            message: explain::message(self.policy.mode, current, &outcome, &evidence),
+            conditions: explain::conditions(self.policy.mode, &outcome, conflict.as_deref()),
             evidence,
             limits: outcome.limits,
             pods: counts,
@@ -111,65 +140,15 @@ impl Autoscaler {
         }
     }
 
-    /// What each metric says.
-    fn evidence(
-        &mut self,
-        observation: &Observation<'_>,
-        groups: &Groups<'_>,
-        now: Timestamp,
-    ) -> Vec<Evidence> {
-        let serving: Vec<&PodObservation> = groups
-            .ready
-            .iter()
-            .chain(&groups.warming)
-            .copied()
-            .collect();
-        let Self { policy, feeds, .. } = self;
-        let window = policy.window;
-        let mut all = Vec::with_capacity(policy.metrics.len());
-        for metric in &policy.metrics {
-            // Demand is served by every pod that receives requests, however young.
-            let (pods, unready) = match metric.response {
-                Response::Queueing => (&serving, groups.starting),
-                _ => (&groups.ready, groups.unready()),
-            };
-            let measured = measure(metric, pods, observation.windows, window, now);
-            let proposal = match metric.response {
-                Response::Observe => None,
-                Response::Queueing => {
-                    let serving = Serving {
-                        pods,
-                        current: observation.current_replicas,
-                        windows: observation.windows,
-                    };
-                    feeds
-                        .entry(feed_key(metric))
-                        .or_insert_with(|| Feed::new(window))
-                        .propose(metric, &measured, &serving, now)
-                }
-                Response::Step | Response::Proportional => by_threshold(
-                    policy,
-                    metric,
-                    &measured,
-                    unready,
-                    observation.current_replicas,
-                ),
-            };
-            all.push(explain::evidence(metric, &measured, unready, proposal));
-        }
-        all
-    }
-
     /// The HPA's order: switched off, outside the bounds, without data, and only then the metrics.
     fn outcome(
         &mut self,
-        observation: &Observation<'_>,
+        (observation, current): (&Observation<'_>, u32),
         groups: &Groups<'_>,
         counts: PodCounts,
         evidence: &[Evidence],
         now: Timestamp,
     ) -> Outcome {
-        let current = observation.current_replicas;
         let (min, max) = (self.policy.min_replicas, self.policy.max_replicas);
         if current == 0 {
             let note = "spec.replicas is 0, scaling is switched off".to_owned();
@@ -177,6 +156,10 @@ impl Autoscaler {
         }
         if self.policy.mode == Mode::Paused {
             return Outcome::hold(current, Reason::Paused, "the policy is paused".to_owned());
+        }
+        if let Some(why) = &observation.circumstances.outdated {
+            return Outcome::hold(current, Reason::ClusterSilent, why.clone())
+                .limited_by(Limit::ClusterSilent);
         }
         let recommendations = self.recommendations.get_or_insert_with(|| {
             FromIterator::from_iter([behavior::Entry {
@@ -190,6 +173,15 @@ impl Autoscaler {
             .scale_up
             .stabilization_window
             .max(self.policy.behavior.scale_down.stabilization_window);
+        // A dry run beside another autoscaler is how people compare the two.
+        if self.policy.mode == Mode::Active
+            && let Some(conflict) = observation.circumstances.conflict()
+        {
+            // The other one's count is as good as a recommendation: once it is gone, the way down
+            // takes a whole window.
+            recommendations.renew(current, keep, now);
+            return Outcome::hold(current, Reason::Conflict, conflict).limited_by(Limit::Conflict);
+        }
         if current < min {
             return Outcome::bound(min, Reason::TooFewReplicas, Limit::TooFewReplicas);
         }
@@ -202,11 +194,29 @@ impl Autoscaler {
             // hold the replicas for a whole window after it.
             Err(partial) => {
                 let note = explain::silence(evidence, counts);
+                let at_least = self.policy.fallback.filter(|_| !partial);
+                if let Some(wanted) =
+                    at_least.and_then(|fallback| fallback.wanted(self.silence.lasts(now), current))
+                {
+                    recommendations.renew(wanted, keep, now);
+                    let rules = &self.policy.behavior;
+                    let changes = (&self.ups, &self.downs);
+                    let allowed =
+                        behavior::limit_rate(rules, changes, current, wanted, (min, max), now);
+                    return Outcome::fallback(wanted, allowed, (min, max), note);
+                }
                 let mut outcome = Outcome::hold(current, Reason::InsufficientData, note);
                 outcome.limits.extend(partial.then_some(Limit::PartialData));
                 return outcome;
             }
         };
+        if wanted < current && self.settled_at.is_some_and(|settled| now < settled) {
+            let note = format!(
+                "decisions began less than {:?} ago: nothing is taken away before the window is full",
+                self.policy.window
+            );
+            return Outcome::hold(current, Reason::InsufficientData, note);
+        }
         if wanted > current
             && let Some(note) =
                 saturation::explain(&groups.ready, observation.windows, self.policy.window, now)
@@ -237,42 +247,6 @@ fn feed_key(metric: &MetricPolicy) -> FeedKey {
     (metric.container.clone(), metric.statistic)
 }
 
-/// The responses that compare a value with a threshold; `None` without a value.
-fn by_threshold(
-    policy: &ScalingPolicy,
-    metric: &MetricPolicy,
-    measured: &Measurement,
-    unready: u32,
-    current: u32,
-) -> Option<Proposal> {
-    let situation = Situation {
-        value: measured.value?,
-        threshold: metric.threshold?.value(),
-        current,
-        used: measured.used,
-        missing: measured.missing,
-        unready,
-        tolerance_up: policy.behavior.scale_up.tolerance,
-        tolerance_down: policy.behavior.scale_down.tolerance,
-    };
-    // A 95th percentile of seven events is their maximum: no ground for more replicas.
-    let needed = metric
-        .statistic
-        .quantile()
-        .map_or(0.0, |quantile| 1.0 / (1.0 - quantile));
-    if situation.value > situation.threshold && (measured.events as f64) < needed.round() {
-        let detail = format!(
-            "above the threshold, but of {} events only",
-            measured.events
-        );
-        return Some(Proposal::new(current, detail));
-    }
-    Some(match metric.response {
-        Response::Step => step::propose(&situation),
-        _ => proportional::propose(&situation),
-    })
-}
-
 /// The largest proposal wins. Without any, or when the largest is below `current` and a metric has
 /// no data (`Err(true)`), nothing may be done.
 fn largest_proposal(evidence: &[Evidence], current: u32) -> Result<u32, bool> {
@@ -289,52 +263,5 @@ fn largest_proposal(evidence: &[Evidence], current: u32) -> Result<u32, bool> {
     match partial && largest < current {
         true => Err(true),
         false => Ok(largest),
-    }
-}
-
-impl Outcome {
-    fn hold(current: u32, reason: Reason, note: String) -> Self {
-        Self {
-            desired: current,
-            wanted: current,
-            reason,
-            limits: Vec::new(),
-            note,
-        }
-    }
-
-    fn bound(bound: u32, reason: Reason, limit: Limit) -> Self {
-        Self {
-            desired: bound,
-            wanted: bound,
-            reason,
-            limits: vec![limit],
-            note: String::new(),
-        }
-    }
-
-    fn normal(
-        current: u32,
-        wanted: u32,
-        stabilized: Allowed,
-        allowed: Allowed,
-        (min, max): (u32, u32),
-    ) -> Self {
-        let reason = match wanted.cmp(&current) {
-            std::cmp::Ordering::Greater => Reason::AboveThreshold,
-            std::cmp::Ordering::Less => Reason::BelowThreshold,
-            std::cmp::Ordering::Equal => Reason::WithinThreshold,
-        };
-        Self {
-            // The bounds hold whatever was computed before.
-            desired: allowed.replicas.clamp(min, max),
-            wanted,
-            reason,
-            limits: [stabilized.limit, allowed.limit]
-                .into_iter()
-                .flatten()
-                .collect(),
-            note: String::new(),
-        }
     }
 }

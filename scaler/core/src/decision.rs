@@ -51,6 +51,12 @@ pub enum Reason {
     InsufficientData,
     /// The nodes are full, and more replicas would not help.
     NodeSaturated,
+    /// Another autoscaler has the same deployment for a target.
+    Conflict,
+    /// What the API server says about the deployment is old.
+    ClusterSilent,
+    /// There has been no data for so long that the policy's fallback applies.
+    Fallback,
 }
 
 /// What one metric said.
@@ -107,6 +113,10 @@ pub enum Limit {
     NodeSaturated,
     /// Some metrics had no data, so that it was not scaled down.
     PartialData,
+    /// Another autoscaler has the same deployment for a target.
+    Conflict,
+    /// What the API server says about the deployment is old.
+    ClusterSilent,
 }
 
 /// One condition of the policy.
@@ -134,6 +144,8 @@ pub enum ConditionKind {
     ScalingLimited,
     /// Whether the nodes are full and the waiting is theirs.
     NodeSaturated,
+    /// Whether another autoscaler has the same deployment for a target.
+    Conflict,
 }
 
 /// How the pods of the deployment were sorted.
@@ -143,8 +155,12 @@ pub struct PodCounts {
     pub ready: u32,
     /// Pending, warming up, or not ready.
     pub unready: u32,
-    /// Ready, but without a fresh sample.
+    /// Ready, but without a fresh sample, or with samples that contradict each other.
     pub missing: u32,
+    /// Those of the missing whose samples contradict each other.
+    pub contradictory: u32,
+    /// Ready, of an older ReplicaSet, and no longer judged because enough newer pods are.
+    pub leaving: u32,
     /// Terminating, failed or finished.
     pub ignored: u32,
 }

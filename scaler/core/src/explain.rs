@@ -1,9 +1,9 @@
 //! Decisions in words: messages, evidence and conditions.
 
-use crate::autoscaler::Outcome;
 use crate::decision::{Condition, ConditionKind, Evidence, Limit, PodCounts, Reason};
 use crate::measure::Measurement;
-use crate::policy::{MetricPolicy, Response};
+use crate::outcome::Outcome;
+use crate::policy::{MetricPolicy, Mode, Response};
 use crate::response::Proposal;
 
 /// What stands where there is no number.
@@ -24,6 +24,9 @@ pub(crate) fn evidence(
         (Some(proposal), _) => proposal.detail.clone(),
         (None, _) if measured.used == 0 => "no fresh samples".to_owned(),
         (None, Response::Observe) => "observed only".to_owned(),
+        (None, Response::Queueing) if measured.events == 0 => {
+            "nothing was seen to run since the scaler started: idle, or not measured".to_owned()
+        }
         (None, _) => "too little happened to judge".to_owned(),
     };
     Evidence {
@@ -46,13 +49,40 @@ pub(crate) fn evidence(
 }
 
 /// One sentence: what was seen, what follows, and what was in the way.
-pub(crate) fn message(current: u32, outcome: &Outcome, evidence: &[Evidence]) -> String {
+pub(crate) fn message(
+    mode: Mode,
+    current: u32,
+    outcome: &Outcome,
+    evidence: &[Evidence],
+) -> String {
+    let sentence = sentence(current, outcome, evidence);
+    match (mode, current == outcome.desired) {
+        (Mode::DryRun, false) => format!("dry run, not carried out: {sentence}"),
+        _ => sentence,
+    }
+}
+
+fn sentence(current: u32, outcome: &Outcome, evidence: &[Evidence]) -> String {
     let change = change(current, outcome.desired);
     match outcome.reason {
         Reason::TooFewReplicas => format!("below minReplicas: {change}"),
         Reason::TooManyReplicas => format!("above maxReplicas: {change}"),
-        Reason::ScalingDisabled | Reason::Paused | Reason::InsufficientData => {
+        Reason::ScalingDisabled
+        | Reason::Paused
+        | Reason::InsufficientData
+        | Reason::Conflict
+        | Reason::ClusterSilent => {
             format!("{}: {change}", outcome.note)
+        }
+        Reason::Fallback => {
+            let limits = match outcome.limits.as_slice() {
+                [] => String::new(),
+                limits => format!(", {} wanted, {}", outcome.wanted, in_words(limits)),
+            };
+            format!(
+                "{}, so the fallback applies: {change}{limits}",
+                outcome.note
+            )
         }
         Reason::NodeSaturated => {
             format!(
@@ -135,12 +165,14 @@ fn in_words(limits: &[Limit]) -> String {
         Limit::TooManyReplicas => "limited by maxReplicas",
         Limit::NodeSaturated => "held because the nodes are full",
         Limit::PartialData => "held because data is missing",
+        Limit::Conflict => "held because another autoscaler scales the deployment",
+        Limit::ClusterSilent => "held because the API server's news is old",
     };
     limits.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-/// The conditions of the policy after this outcome.
-pub(crate) fn conditions(outcome: &Outcome) -> Vec<Condition> {
+/// The conditions of the policy after this outcome. `conflict` says who else scales the deployment.
+pub(crate) fn conditions(mode: Mode, outcome: &Outcome, conflict: Option<&str>) -> Vec<Condition> {
     let condition = |kind, status, reason, message: &str| Condition {
         kind,
         status,
@@ -152,14 +184,20 @@ pub(crate) fn conditions(outcome: &Outcome) -> Vec<Condition> {
         Limit::ScaleDownStabilized => Some("ScaleDownStabilized"),
         _ => None,
     });
-    let able = match stabilized {
-        Some(reason) => condition(
+    let not_able =
+        |reason, message: &str| condition(ConditionKind::AbleToScale, false, reason, message);
+    let able = match (outcome.reason, mode, stabilized) {
+        (Reason::Conflict, ..) => not_able("Conflict", &outcome.note),
+        (Reason::ClusterSilent, ..) => not_able("ClusterSilent", &outcome.note),
+        (_, Mode::DryRun, _) => not_able("DryRun", "decisions are shown and not carried out"),
+        (_, Mode::Paused, _) => not_able("Paused", "the replica count stays as it is"),
+        (_, Mode::Active, Some(reason)) => condition(
             ConditionKind::AbleToScale,
             true,
             reason,
             "a recommendation inside the stabilization window is more cautious",
         ),
-        None => condition(
+        (_, Mode::Active, None) => condition(
             ConditionKind::AbleToScale,
             true,
             "ReadyForNewScale",
@@ -169,7 +207,11 @@ pub(crate) fn conditions(outcome: &Outcome) -> Vec<Condition> {
     let active = match outcome.reason {
         Reason::ScalingDisabled => (false, "ScalingDisabled"),
         Reason::Paused => (false, "Paused"),
-        Reason::InsufficientData => (false, "InsufficientData"),
+        // The HPA's word for metrics of pods that it cannot get.
+        Reason::InsufficientData => (false, "FailedGetPodsMetric"),
+        Reason::Fallback => (false, "Fallback"),
+        Reason::Conflict => (false, "Conflict"),
+        Reason::ClusterSilent => (false, "ClusterSilent"),
         _ => (true, "ValidMetricFound"),
     };
     let active_message = match (active.0, outcome.note.as_str()) {
@@ -195,6 +237,10 @@ pub(crate) fn conditions(outcome: &Outcome) -> Vec<Condition> {
             "more replicas are not held back by full nodes",
         ),
     };
+    let (conflict_reason, conflict_message) = match conflict {
+        Some(message) => ("OtherAutoscaler", message),
+        None => ("NoOtherAutoscaler", "nothing else scales this deployment"),
+    };
     vec![
         able,
         condition(
@@ -214,6 +260,12 @@ pub(crate) fn conditions(outcome: &Outcome) -> Vec<Condition> {
             saturated,
             saturated_reason,
             saturated_message,
+        ),
+        condition(
+            ConditionKind::Conflict,
+            conflict.is_some(),
+            conflict_reason,
+            conflict_message,
         ),
     ]
 }

@@ -64,6 +64,17 @@ impl Log2Histogram {
         }
     }
 
+    /// Adds `counts` to the buckets from `first` on; the last of them is above 0.
+    pub(crate) fn add(&mut self, first: usize, counts: impl ExactSizeIterator<Item = u64>) {
+        let end = first + counts.len();
+        if self.buckets.len() < end {
+            self.buckets.resize(end, 0);
+        }
+        for (mine, theirs) in self.buckets[first..].iter_mut().zip(counts) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
     /// The value below which the share `quantile` (in [0, 1]) of the events lies; `None` without
     /// events.
     ///

@@ -21,21 +21,31 @@
 //! | [`histogram`] | [`Log2Histogram`]: mergeable distributions |
 //! | [`sample`] | what the node agents send, per interval |
 //! | [`windows`] | [`Windows`]: the recent past of every container and node, bounded |
+//! | [`alarm`] | is one sample reason to decide now? |
 //! | [`policy`] | [`ScalingPolicy`]: what the user wants, read from YAML and checked |
+//! | [`circumstances`] | [`Circumstances`]: what forbids writing, whatever the metrics say |
 //! | [`observation`] | [`Observation`]: one deployment's pods as Kubernetes describes them |
 //! | [`response`] | one metric's value to one replica count |
 //! | [`behavior`] | stabilisation and rate limits, as in `autoscaling/v2` |
+//! | [`fallback`] | [`fallback::Fallback`]: what happens when data stays away |
 //! | [`decision`] | [`Decision`]: the outcome, its reason and its evidence |
+//! | [`idleness`] | [`idleness::spare_the_busy`]: which pods a scale-down should take |
 //! | [`autoscaler`] | [`Autoscaler`]: all of it for one policy, with its bounded memory |
 
+pub mod alarm;
 pub mod autoscaler;
 pub mod behavior;
+pub mod circumstances;
+mod contradiction;
 pub mod decision;
 mod explain;
+pub mod fallback;
 pub mod histogram;
+pub mod idleness;
 mod measure;
 pub mod metric;
 pub mod observation;
+mod outcome;
 mod pods;
 pub mod policy;
 pub mod response;
@@ -46,7 +56,8 @@ pub mod time;
 pub mod unit;
 pub mod windows;
 
-pub use autoscaler::Autoscaler;
+pub use autoscaler::{Autoscaler, Learned, Memory};
+pub use circumstances::{Circumstances, Rival, RivalKind};
 pub use decision::{Condition, ConditionKind, Decision, Evidence, Limit, PodCounts, Reason};
 pub use histogram::Log2Histogram;
 pub use metric::Metric;

@@ -71,9 +71,9 @@ fn of_pod(
         let mut elapsed = Duration::ZERO;
         let mut delta = MetricDelta::default();
         for sample in windows.recent(&pod.uid, container, window, now)? {
-            if let Some(measured) = sample.metrics.get(&policy.metric) {
-                delta.merge(measured);
-                elapsed = elapsed.saturating_add(sample.interval);
+            if let Some(measured) = sample.metric(policy.metric) {
+                measured.merge_into(&mut delta);
+                elapsed = elapsed.saturating_add(sample.interval());
             }
         }
         if elapsed.is_zero() {
@@ -93,12 +93,12 @@ pub(crate) fn wanted_containers<'a>(
 ) -> impl Iterator<Item = &'a str> {
     pod.containers
         .iter()
-        .map(|container| container.name.as_str())
+        .map(|container| &*container.name)
         .filter(move |container| name.is_none_or(|wanted| wanted == *container))
 }
 
 /// What a rate adds up: values where events have them, else the events.
-fn growth(metric: Metric, delta: &MetricDelta) -> f64 {
+pub(crate) fn growth(metric: Metric, delta: &MetricDelta) -> f64 {
     match metric.unit() {
         Unit::Events => delta.count as f64,
         _ => delta.sum as f64,
@@ -106,7 +106,11 @@ fn growth(metric: Metric, delta: &MetricDelta) -> f64 {
 }
 
 /// The wanted number: from the events of all pods, or from the mean rate of a pod.
-fn statistic(policy: &MetricPolicy, all: &MetricDelta, rate_per_pod: f64) -> Option<f64> {
+pub(crate) fn statistic(
+    policy: &MetricPolicy,
+    all: &MetricDelta,
+    rate_per_pod: f64,
+) -> Option<f64> {
     let quotient = (all.count > 0).then(|| all.sum as f64 / all.count as f64);
     match policy.statistic {
         // Nobody waited: the time spent waiting was none.

@@ -1,7 +1,9 @@
 //! One deployment at one moment, as Kubernetes describes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::circumstances::Circumstances;
 use crate::sample::PodUid;
 use crate::windows::Windows;
 
@@ -14,6 +16,8 @@ pub struct Observation<'a> {
     pub pods: Vec<PodObservation>,
     /// What was measured, of these pods and of every node.
     pub windows: &'a Windows,
+    /// What else stands around the deployment.
+    pub circumstances: Circumstances,
 }
 
 /// One pod as its object describes it.
@@ -22,15 +26,18 @@ pub struct PodObservation {
     /// `metadata.uid`.
     pub uid: PodUid,
     /// `metadata.name`, for messages.
-    pub name: String,
+    pub name: Arc<str>,
     /// `spec.nodeName`; `None` while unscheduled.
-    pub node: Option<String>,
+    pub node: Option<Arc<str>>,
     /// `status.phase`.
     pub phase: PodPhase,
     /// Whether `metadata.deletionTimestamp` is set.
     pub terminating: bool,
     /// Whether the condition `Ready` is `True`.
     pub ready: bool,
+    /// Whether a ReplicaSet other than the deployment's newest made it: during a rollout, one of
+    /// those that are to go.
+    pub outdated: bool,
     /// Time since `status.startTime`; `None` while the pod has not started.
     pub age: Option<Duration>,
     /// `spec.containers`, without init containers.
@@ -41,7 +48,7 @@ pub struct PodObservation {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContainerObservation {
     /// `name`.
-    pub name: String,
+    pub name: Arc<str>,
     /// `resources.limits.cpu` in cores (`200m` = 0.2); `None` without a limit.
     pub cpu_limit: Option<f64>,
 }

@@ -27,6 +27,12 @@ impl From<&str> for PodUid {
     }
 }
 
+impl From<Arc<str>> for PodUid {
+    fn from(uid: Arc<str>) -> Self {
+        Self(uid)
+    }
+}
+
 impl From<String> for PodUid {
     fn from(uid: String) -> Self {
         Self(Arc::from(uid))
@@ -103,6 +109,9 @@ pub struct NodeSample {
     /// Time during which at least one thread waited for a CPU (`/proc/pressure/cpu`, "some"); zero
     /// where the kernel does not tell.
     pub cpu_pressure: Duration,
+    /// Whether the scheduler hook saw any container of this node run in this interval: zeros of
+    /// another container are then a measurement, and not a hook that sees nothing.
+    pub scheduler_seen: bool,
 }
 
 impl MetricDelta {
@@ -116,15 +125,20 @@ impl MetricDelta {
 
     /// Adds what `other` counted, as if both were one.
     pub fn merge(&mut self, other: &Self) {
-        // Where nothing was counted, the sampling is no property of the numbers.
-        self.sampling = match (self.count, other.count) {
-            (_, 0) => self.sampling,
-            (0, _) => other.sampling,
-            _ => self.sampling.min(other.sampling),
-        };
-        self.count = self.count.saturating_add(other.count);
-        self.sum = self.sum.saturating_add(other.sum);
+        self.merge_counts(other.count, other.sum, other.sampling);
         self.histogram.merge(&other.histogram);
+    }
+
+    /// Adds everything but a histogram.
+    pub(crate) fn merge_counts(&mut self, count: u64, sum: u64, sampling: f64) {
+        // Where nothing was counted, the sampling is no property of the numbers.
+        self.sampling = match (self.count, count) {
+            (_, 0) => self.sampling,
+            (0, _) => sampling,
+            _ => self.sampling.min(sampling),
+        };
+        self.count = self.count.saturating_add(count);
+        self.sum = self.sum.saturating_add(sum);
     }
 }
 

@@ -82,9 +82,9 @@ fn scheduling_of(
         for container in &pod.containers {
             let samples = windows.recent(&pod.uid, &container.name, window, now);
             for sample in samples.into_iter().flatten() {
-                if let Some(scheduling) = &sample.scheduling {
-                    sum.merge(scheduling);
-                    seconds += sample.interval.as_secs_f64();
+                if let Some(scheduling) = sample.scheduling() {
+                    sum.merge(&scheduling);
+                    seconds += sample.interval().as_secs_f64();
                 }
             }
         }

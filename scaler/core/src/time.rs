@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment: the time since an arbitrary start on the scaler's monotonic clock.
 ///
 /// No clock crosses machines: a report of a node agent is stamped when it arrives, so that
 /// timestamps can be compared with one another and with nothing else.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(Duration);
 
 impl Timestamp {

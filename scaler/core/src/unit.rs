@@ -64,6 +64,17 @@ const SUFFIXES: &[(&str, Unit, f64)] = &[
 ];
 
 impl Unit {
+    /// All units.
+    pub const ALL: [Self; 7] = [
+        Self::Time,
+        Self::Bytes,
+        Self::Events,
+        Self::Share,
+        Self::TimePerSecond,
+        Self::BytesPerSecond,
+        Self::EventsPerSecond,
+    ];
+
     /// The unit of this per second. A share per second makes no sense and stays a share.
     #[must_use]
     pub const fn per_second(self) -> Self {
@@ -97,6 +108,27 @@ impl Unit {
             Self::BytesPerSecond => "a size per second, such as `1MiB` or `1MiB/s`",
             Self::EventsPerSecond => "a number of events per second, such as `4000` or `4000/s`",
         }
+    }
+
+    /// An expression (RE2, anchored) for what [`Quantity::parse`] reads as this unit, for schemas.
+    ///
+    /// Whatever it matches is read, save numbers that are too large; what it does not match may still
+    /// be read: signs, exponents and blanks are for files only.
+    #[must_use]
+    pub fn pattern(self) -> String {
+        let total = self.total();
+        let suffixes: Vec<&str> = SUFFIXES
+            .iter()
+            .filter(|(_, unit, _)| *unit == total)
+            .map(|(name, ..)| *name)
+            .collect();
+        let suffix = match (suffixes.is_empty(), total) {
+            (true, _) => String::new(),
+            (false, Self::Time | Self::Bytes) => format!("({})", suffixes.join("|")),
+            (false, _) => format!("({})?", suffixes.join("|")),
+        };
+        let per_second = if self == total { "" } else { "(/s)?" };
+        format!("^[0-9]+([.][0-9]+)?{suffix}{per_second}$")
     }
 
     /// `value` (in the base unit) for people: three significant digits and the largest fitting
@@ -239,15 +271,7 @@ mod tests {
 
     use super::*;
 
-    const UNITS: [Unit; 7] = [
-        Unit::Time,
-        Unit::Bytes,
-        Unit::Events,
-        Unit::Share,
-        Unit::TimePerSecond,
-        Unit::BytesPerSecond,
-        Unit::EventsPerSecond,
-    ];
+    const UNITS: [Unit; 7] = Unit::ALL;
 
     #[test]
     fn texts_become_base_units() {
@@ -274,7 +298,37 @@ mod tests {
         assert_eq!(Unit::Events.format(100.0), "100");
     }
 
+    #[test]
+    fn patterns_are_those_of_the_suffixes() {
+        assert_eq!(Unit::Time.pattern(), "^[0-9]+([.][0-9]+)?(ns|us|µs|ms|s)$");
+        assert_eq!(Unit::EventsPerSecond.pattern(), "^[0-9]+([.][0-9]+)?(/s)?$");
+        assert_eq!(Unit::Share.pattern(), "^[0-9]+([.][0-9]+)?(%)?$");
+    }
+
     proptest! {
+        // The number and a suffix of the pattern, put together, are read; the schema of the custom
+        // resource lets in what this proves.
+        #[test]
+        fn what_a_pattern_admits_is_read(
+            whole in 0u64..1_000_000_000,
+            part in proptest::option::of(0u32..1000),
+            index in 0..UNITS.len(),
+            pick: prop::sample::Index,
+            rate: bool,
+        ) {
+            let unit = UNITS[index];
+            let suffixes: Vec<&str> = SUFFIXES
+                .iter()
+                .filter(|(_, of, _)| *of == unit.total())
+                .map(|(name, ..)| *name)
+                .chain((!matches!(unit.total(), Unit::Time | Unit::Bytes)).then_some(""))
+                .collect();
+            let part = part.map_or(String::new(), |part| format!(".{part}"));
+            let per_second = if rate && unit != unit.total() { "/s" } else { "" };
+            let text = format!("{whole}{part}{}{per_second}", pick.get(&suffixes));
+            prop_assert!(Quantity::parse(&text, unit).is_ok(), "{text}");
+        }
+
         #[test]
         fn parsing_never_panics(text: String, index in 0..UNITS.len()) {
             let _ = Quantity::parse(&text, UNITS[index]);

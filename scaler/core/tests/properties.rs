@@ -93,10 +93,10 @@ prop_compose! {
         ];
         let limits = limits.into_iter().enumerate();
         PodObservation {
-            node, terminating, ready, age,
+            node: node.map(Into::into), terminating, ready, age,
             phase: phases[phase as usize],
             containers: limits.map(|(index, cpu_limit)| ContainerObservation {
-                name: if index == 0 { "server".to_owned() } else { format!("sidecar-{index}") },
+                name: if index == 0 { "server".into() } else { format!("sidecar-{index}").into() },
                 cpu_limit,
             }).collect(),
             ..pod(index)
@@ -124,6 +124,7 @@ proptest! {
             }
             let node = NodeSample {
                 received_at: now, interval: busy, cpus, busy, stolen: busy, cpu_pressure: busy,
+                scheduler_seen: true,
             };
             windows.record_node("a", node);
             let decision = autoscaler.decide(&observe(replicas, pods, &windows), now);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// A replica count at a moment: a recommendation, or the size of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Replicas recommended, or added or removed.
     pub replicas: u32,
@@ -21,7 +23,8 @@ pub struct Entry {
 ///
 /// At most [`History::MAX`]; a further entry takes the oldest one's slot, which shortens the past
 /// rather than growing without end.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct History {
     slots: Vec<Entry>,
 }

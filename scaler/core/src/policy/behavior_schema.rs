@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::fields::Field;
-use super::schema::MOST_REPLICAS;
+use super::limits::{
+    LONGEST_PERIOD_SECONDS, LONGEST_STABILIZATION_SECONDS, MOST_RATE_LIMITS, MOST_REPLICAS,
+};
 use crate::behavior::{Amount, Behavior, RateLimit, Rules, SelectPolicy};
-
-/// The HPA's own bounds (`autoscaling/v2` validation).
-const LONGEST_STABILIZATION_SECONDS: u32 = 3600;
-const LONGEST_PERIOD_SECONDS: u32 = 1800;
 
 pub(super) fn behavior(field: &Field<'_>) -> Option<Behavior> {
     let mut section = field.section()?;
@@ -36,11 +34,7 @@ fn rules(field: &Field<'_>, default: Rules) -> Option<Rules> {
         None => Some(default.stabilization_window),
     };
     let select = match section.optional("selectPolicy") {
-        Some(field) => field.choice(&[
-            ("Max", SelectPolicy::Max),
-            ("Min", SelectPolicy::Min),
-            ("Disabled", SelectPolicy::Disabled),
-        ]),
+        Some(field) => field.choice(&SelectPolicy::ALL.map(|select| (select.name(), select))),
         None => Some(default.select_policy),
     };
     let policies = match section.optional("policies") {
@@ -64,6 +58,13 @@ fn rate_limits(field: &Field<'_>) -> Option<Vec<RateLimit>> {
     let items = field.list()?;
     if items.is_empty() {
         field.problem("expected at least one policy, found none; to forbid changes use `selectPolicy: Disabled`");
+        return None;
+    }
+    if items.len() > MOST_RATE_LIMITS {
+        field.problem(format!(
+            "expected at most {MOST_RATE_LIMITS} policies, found {}",
+            items.len()
+        ));
         return None;
     }
     let limits: Vec<_> = items.iter().filter_map(rate_limit).collect();

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::yaml::{Node, Step};
 use crate::unit::{Quantity, Unit};
 
-/// What is wrong with one document.
+/// What is wrong with one document: the first [`MOST_PROBLEMS`](super::MOST_PROBLEMS), because each
+/// costs a reading of the text.
 #[derive(Debug, Default)]
 pub(super) struct Problems(RefCell<Vec<Problem>>);
 
@@ -47,10 +48,13 @@ impl Problems {
     }
 
     fn add(&self, path: &[Step], message: String) {
-        self.0.borrow_mut().push(Problem {
-            path: path.to_vec(),
-            message,
-        });
+        let mut problems = self.0.borrow_mut();
+        if problems.len() < super::MOST_PROBLEMS {
+            problems.push(Problem {
+                path: path.to_vec(),
+                message,
+            });
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The schema of `spec.metrics`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Field, Section};
+use super::limits::{DEFAULT_SAMPLING, LONGEST_LABEL, MOST_METRICS};
 use super::{MetricPolicy, Response};
 use crate::metric::{self, Kind, Metric};
 use crate::statistic::Statistic;
@@ -13,19 +14,25 @@ pub(super) fn metrics(field: &Field<'_>) -> Option<Vec<MetricPolicy>> {
         field.problem("expected at least one metric, found none");
         return None;
     }
+    if items.len() > MOST_METRICS {
+        field.problem(format!(
+            "expected at most {MOST_METRICS} metrics, found {}",
+            items.len()
+        ));
+        return None;
+    }
     let mut sampling = BTreeMap::new();
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut metrics = Vec::new();
     for item in &items {
         let Some(policy) = metric(item) else { continue };
         let key = (policy.metric, policy.container.clone(), policy.statistic);
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             item.problem(format!(
                 "{} {} is listed twice for the same container",
                 policy.metric, policy.statistic
             ));
         }
-        seen.push(key);
         // A container has one sampling rate per metric, whoever asks.
         let rate = *sampling
             .entry((policy.metric, policy.container.clone()))
@@ -57,7 +64,7 @@ fn metric(field: &Field<'_>) -> Option<MetricPolicy> {
         .required("name", &format!("one of {}", metric::names()))
         .and_then(|field| field.choice(&choices));
     let container = match section.optional("container") {
-        Some(field) => field.name(63).map(Some),
+        Some(field) => field.name(LONGEST_LABEL).map(Some),
         None => Some(None),
     };
     let statistic_field = section.optional("statistic");
@@ -68,19 +75,14 @@ fn metric(field: &Field<'_>) -> Option<MetricPolicy> {
     };
     let response_field = section.optional("response");
     let response = match &response_field {
-        Some(field) => field.choice(&[
-            ("Step", Response::Step),
-            ("Proportional", Response::Proportional),
-            ("Queueing", Response::Queueing),
-            ("Observe", Response::Observe),
-        ]),
+        Some(field) => field.choice(&Response::ALL.map(|response| (response.name(), response))),
         None => metric.map(Metric::default_response),
     };
     let threshold_field = section.optional("threshold");
     let sampling_field = section.optional("sampling");
     let sampling = sampling_field
         .as_ref()
-        .map_or(Some(1.0), Field::probability);
+        .map_or(Some(DEFAULT_SAMPLING), Field::probability);
     let (metric, statistic, response) = (metric?, statistic?, response?);
 
     check_statistic(&section, statistic_field.as_ref(), metric, statistic);

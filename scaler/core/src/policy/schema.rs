@@ -1,23 +1,25 @@
 //! The schema of a ScalingPolicy: which fields there are and what they may say.
 
-use std::time::Duration;
-
 use super::behavior_schema::behavior;
-use super::fields::Field;
+use super::fields::{Field, Problems};
+use super::limits::{
+    DEFAULT_MIN_REPLICAS, DEFAULT_WARMUP, DEFAULT_WINDOW, FALLBACK_AFTER, LONGEST_LABEL,
+    LONGEST_NAME, MOST_REPLICAS, WARMUP, WINDOW,
+};
 use super::metric_schema::metrics;
-use super::{Mode, Origin, ScalingPolicy};
+use super::yaml::Node;
+use super::{Claim, Mode, Origin, ScalingPolicy};
 use crate::behavior::Behavior;
+use crate::fallback::Fallback;
 
-const API_VERSION: &str = "viperscale.dev/v1alpha1";
-const KIND: &str = "ScalingPolicy";
-
-/// More replicas than any cluster has pods.
-pub(super) const MOST_REPLICAS: u32 = 150_000;
-/// The windows of all containers are held in memory, so they cannot be long.
-const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
-const WARMUP: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
-const DEFAULT_WINDOW: Duration = Duration::from_secs(5);
-const DEFAULT_WARMUP: Duration = Duration::from_secs(10);
+/// What `apiVersion` says.
+pub const API_VERSION: &str = "viperscale.dev/v1alpha1";
+/// What `kind` says.
+pub const KIND: &str = "ScalingPolicy";
+/// The only `spec.scaleTargetRef.apiVersion`.
+pub const TARGET_API_VERSION: &str = "apps/v1";
+/// The only `spec.scaleTargetRef.kind`.
+pub const TARGET_KIND: &str = "Deployment";
 
 /// Reads one document; `None` when something essential is missing, which has been noted.
 pub(super) fn policy(document: &Field<'_>) -> Option<ScalingPolicy> {
@@ -45,15 +47,33 @@ pub(super) fn policy(document: &Field<'_>) -> Option<ScalingPolicy> {
     })
 }
 
+/// Which deployment a document is for, however wrong the rest of it is; `None` where that cannot be
+/// told, or where it is no ScalingPolicy. Its origin is the caller's to fill in.
+pub(super) fn claim(document: &Node) -> Option<Claim> {
+    // What is wrong is noted by `policy`.
+    let unheard = Problems::default();
+    let mut root = Field::root(document, &unheard).section()?;
+    root.optional("kind")?.exactly(KIND)?;
+    let (name, namespace) = metadata(&root.optional("metadata")?)?;
+    let mut spec = root.optional("spec")?.section()?;
+    let deployment = target(&spec.optional("scaleTargetRef")?)?;
+    Some(Claim {
+        namespace,
+        name,
+        deployment,
+        origin: Origin::default(),
+    })
+}
+
 /// `name` and `namespace`; the rest of the object's metadata belongs to Kubernetes.
 fn metadata(field: &Field<'_>) -> Option<(String, String)> {
     let mut section = field.section()?;
     let name = section
         .required("name", "the policy's name")
-        .and_then(|field| field.name(253));
+        .and_then(|field| field.name(LONGEST_NAME));
     let namespace = section
         .required("namespace", "the deployment's namespace")
-        .and_then(|field| field.name(63));
+        .and_then(|field| field.name(LONGEST_LABEL));
     section.ignore(&[
         "annotations",
         "creationTimestamp",
@@ -79,7 +99,9 @@ fn spec(field: &Field<'_>) -> Option<ScalingPolicy> {
         .required("scaleTargetRef", "the deployment")
         .and_then(|field| target(&field));
     let replicas = |field: Field<'_>| field.integer(1..=MOST_REPLICAS);
-    let min_replicas = section.optional("minReplicas").map_or(Some(1), replicas);
+    let min_replicas = section
+        .optional("minReplicas")
+        .map_or(Some(DEFAULT_MIN_REPLICAS), replicas);
     let max_field = section.required("maxReplicas", "the most replicas there may be");
     let max_replicas = max_field.clone().and_then(replicas);
     if let (Some(min), Some(max), Some(field)) = (min_replicas, max_replicas, max_field)
@@ -92,11 +114,7 @@ fn spec(field: &Field<'_>) -> Option<ScalingPolicy> {
     let mode = section
         .optional("mode")
         .map_or(Some(Mode::Active), |field| {
-            field.choice(&[
-                ("Active", Mode::Active),
-                ("DryRun", Mode::DryRun),
-                ("Paused", Mode::Paused),
-            ])
+            field.choice(&Mode::ALL.map(|mode| (mode.name(), mode)))
         });
     let duration = |field: Option<Field<'_>>, range, default| {
         field.map_or(Some(default), |field| field.duration(range))
@@ -109,6 +127,10 @@ fn spec(field: &Field<'_>) -> Option<ScalingPolicy> {
     let behavior = section
         .optional("behavior")
         .map_or_else(|| Some(Behavior::default()), |field| behavior(&field));
+    let fallback = match section.optional("fallback") {
+        Some(field) => fallback(&field, min_replicas.zip(max_replicas)).map(Some),
+        None => Some(None),
+    };
     section.finish();
     Some(ScalingPolicy {
         name: String::new(),
@@ -121,21 +143,43 @@ fn spec(field: &Field<'_>) -> Option<ScalingPolicy> {
         warmup: warmup?,
         metrics: metrics?,
         behavior: behavior?,
+        fallback: fallback?,
         origin: Origin::default(),
+    })
+}
+
+fn fallback(field: &Field<'_>, bounds: Option<(u32, u32)>) -> Option<Fallback> {
+    let mut section = field.section()?;
+    let (min, max) = bounds
+        .filter(|(min, max)| min <= max)
+        .unwrap_or((1, MOST_REPLICAS));
+    let replicas = section
+        .required(
+            "replicas",
+            "how many there shall be at least while data stays away",
+        )
+        .and_then(|field| field.integer(min..=max));
+    let after = section
+        .required("after", "how long data must have stayed away")
+        .and_then(|field| field.duration(FALLBACK_AFTER));
+    section.finish();
+    Some(Fallback {
+        replicas: replicas?,
+        after: after?,
     })
 }
 
 fn target(field: &Field<'_>) -> Option<String> {
     let mut section = field.section()?;
     if let Some(version) = section.optional("apiVersion") {
-        version.exactly("apps/v1");
+        version.exactly(TARGET_API_VERSION);
     }
     if let Some(kind) = section.required("kind", "`Deployment`") {
-        kind.exactly("Deployment");
+        kind.exactly(TARGET_KIND);
     }
     let name = section
         .required("name", "the deployment's name")
-        .and_then(|field| field.name(253));
+        .and_then(|field| field.name(LONGEST_NAME));
     section.finish();
     name
 }

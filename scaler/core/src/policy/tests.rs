@@ -273,3 +273,47 @@ fn two_policies_for_one_deployment_clash_across_files() {
         "d.yaml:1: metadata.name: policy shop/recommendation is already at a.yaml:1"
     );
 }
+
+#[test]
+fn anchors_cannot_multiply_without_end() {
+    let item = "- 1\n".repeat(2_000);
+    let many = format!("a: &a\n{item}b:\n{}", "- *a\n".repeat(2_000));
+    let long = format!(
+        "a: &a {}\nb:\n{}",
+        "x".repeat(100_000),
+        "- *a\n".repeat(5_000)
+    );
+    for text in [many, long] {
+        let errors = load(&text, "file").unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].message.contains("too much for one file"),
+            "{}",
+            errors[0]
+        );
+    }
+}
+
+#[test]
+fn a_thousand_policies_and_ten_thousand_mistakes_are_read_in_one_go() {
+    let policy = |n: usize| {
+        format!(
+            "apiVersion: viperscale.dev/v1alpha1\nkind: ScalingPolicy\n\
+             metadata: {{name: p{n}, namespace: shop}}\n\
+             spec:\n  scaleTargetRef: {{kind: Deployment, name: d{n}}}\n  maxReplicas: 3\n  \
+             metrics: [{{name: userPageFaults, threshold: 10}}]\n---\n"
+        )
+    };
+    let text: String = (0..1_000).map(policy).collect();
+    let policies = load(&text, "file").unwrap();
+    assert_eq!(
+        (policies.len(), policies[999].origin.line),
+        (1_000, Some(999 * 8 + 1))
+    );
+
+    let mistakes: String = (0..10_000).map(|n| format!("x{n}: 1\n")).collect();
+    assert_eq!(
+        load(&mistakes, "file").unwrap_err().len(),
+        super::MOST_PROBLEMS
+    );
+}

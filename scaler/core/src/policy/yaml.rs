@@ -4,12 +4,12 @@
 //! first; so problems are collected on the tree, and each is located by reading the text once more
 //! and failing on purpose where the problem is.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::{fmt, iter};
 
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
 /// A YAML value without its styles.
@@ -39,18 +39,43 @@ pub(super) struct SyntaxError {
     pub(super) message: String,
 }
 
+/// Values in one text, a long one counting as several. Policies of a whole cluster have fewer; a text
+/// of some kilobytes that repeats its anchors (`*a`) can have as many as it likes.
+const MOST_NODES: usize = 500_000;
+/// Bytes of text that count as one value.
+const NODE_BYTES: usize = 64;
+
+/// A document, and the line (from 1) on which it begins.
+#[derive(Debug, PartialEq)]
+pub(super) struct Document {
+    pub(super) line: usize,
+    pub(super) root: Node,
+}
+
 /// The documents of `text` in order. After broken YAML there is no next document: the parser would
 /// repeat its error for ever, or, after an unknown anchor, go on amid the broken one and panic.
-pub(super) fn documents(text: &str) -> impl Iterator<Item = Result<Node, SyntaxError>> {
+///
+/// Reads the text twice, side by side, because only an error tells a line.
+pub(super) fn documents(text: &str) -> impl Iterator<Item = Result<Document, SyntaxError>> {
     let mut broken = false;
     let mut documents = serde_yaml::Deserializer::from_str(text);
+    let mut places = serde_yaml::Deserializer::from_str(text);
+    let budget = Cell::new(MOST_NODES);
     iter::from_fn(move || {
         if broken {
             return None;
         }
-        let node = Node::deserialize(documents.next()?).map_err(SyntaxError::from);
-        broken = node.is_err();
-        Some(node)
+        let root = NodeSeed(&budget).deserialize(documents.next()?);
+        broken = root.is_err();
+        // The line of a broken document is that of what is broken.
+        let line = match broken {
+            true => 1,
+            false => places.next().map_or(1, |place| line_of(place, &[])),
+        };
+        Some(match root {
+            Ok(root) => Ok(Document { line, root }),
+            Err(error) => Err(error.into()),
+        })
     })
 }
 
@@ -59,7 +84,13 @@ pub(super) fn documents(text: &str) -> impl Iterator<Item = Result<Node, SyntaxE
 pub(super) fn locate(text: &str, index: usize, path: &[Step]) -> usize {
     serde_yaml::Deserializer::from_str(text)
         .nth(index)
-        .and_then(|document| Locate(path).deserialize(document).err())
+        .map_or(1, |document| line_of(document, path))
+}
+
+fn line_of(document: serde_yaml::Deserializer<'_>, path: &[Step]) -> usize {
+    Locate(path)
+        .deserialize(document)
+        .err()
         .and_then(|error| error.location())
         .map_or(1, |location| location.line())
 }
@@ -73,15 +104,35 @@ impl From<serde_yaml::Error> for SyntaxError {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// Makes nodes, as many as are left.
+#[derive(Clone, Copy)]
+struct NodeSeed<'a>(&'a Cell<usize>);
+
+impl NodeSeed<'_> {
+    /// Takes a value with so much text, if that is left.
+    fn take<E: de::Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(1 + bytes / NODE_BYTES);
+        let left = left.ok_or_else(|| {
+            let problem = "too much for one file: expected at most";
+            E::custom(format!(
+                "{problem} {MOST_NODES} values, repeated ones included"
+            ))
+        })?;
+        self.0.set(left);
+        Ok(())
     }
 }
 
-struct NodeVisitor;
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node;
 
-impl<'de> Visitor<'de> for NodeVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        self.take(0)?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_> {
     type Value = Node;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,13 +171,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Number(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        self.take(value.len())?;
         Ok(Node::Text(value.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Node::List(list))
@@ -135,8 +187,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
         let mut map = Vec::new();
         let mut seen = BTreeSet::new();
-        while let Some(key) = entries.next_key_seed(NewKey(&mut seen))? {
-            map.push((key, entries.next_value()?));
+        while let Some(key) = entries.next_key_seed(NewKey(&mut seen, self))? {
+            map.push((key, entries.next_value_seed(self)?));
         }
         Ok(Node::Map(map))
     }
@@ -149,7 +201,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 }
 
 /// A key that is text and has not come before in its map.
-struct NewKey<'a>(&'a mut BTreeSet<String>);
+struct NewKey<'a>(&'a mut BTreeSet<String>, NodeSeed<'a>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     type Value = String;
@@ -167,6 +219,7 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        self.1.take(key.len())?;
         match self.0.insert(key.to_owned()) {
             true => Ok(key.to_owned()),
             false => Err(E::custom(format!("field `{key}` is written twice"))),

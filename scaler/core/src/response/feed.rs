@@ -1,31 +1,35 @@
 //! Brings the samples of a deployment into the form the queueing response wants.
 
+mod sums;
+
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::queueing::{self, Interval, Queueing};
-use crate::measure::{Measurement, wanted_containers};
+use crate::measure::Measurement;
 use crate::observation::PodObservation;
 use crate::policy::MetricPolicy;
 use crate::response::Proposal;
-use crate::sample::Scheduling;
 use crate::time::Timestamp;
 use crate::windows::Windows;
+use sums::Sums;
 
-/// Intervals longer than this are taken to be this long; nothing real comes near.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 /// The response learns over time, so asking again before this share of an interval has passed
 /// repeats the answer.
 const MIN_NEW_SHARE: f64 = 0.75;
+/// How far back another container of the same node vouches for the hook that counts.
+const WITNESS: Duration = Duration::from_secs(60);
 
 /// The queueing response of one metric, fed with each sample once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Feed {
     queueing: Queueing,
     last: Option<Answer>,
 }
 
 /// What the response said last.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Answer {
     at: Timestamp,
     length: Duration,
@@ -37,8 +41,10 @@ struct Answer {
 /// One deployment, as the response sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Serving<'a> {
-    /// Pods that receive requests.
+    /// Pods that receive requests: first the settled ones, then those that are warming up.
     pub(crate) pods: &'a [&'a PodObservation],
+    /// How many of them are settled.
+    pub(crate) settled: usize,
     /// `spec.replicas`.
     pub(crate) current: u32,
     /// What was measured.
@@ -51,6 +57,19 @@ impl Feed {
             queueing: Queueing::new(window),
             last: None,
         }
+    }
+
+    /// The same, going on with a utilisation that was learned before.
+    pub(crate) fn resume(window: Duration, utilisation: f64) -> Self {
+        Self {
+            queueing: Queueing::resume(window, utilisation),
+            last: None,
+        }
+    }
+
+    /// What was learned.
+    pub(crate) fn utilisation(&self) -> f64 {
+        self.queueing.utilisation()
     }
 
     /// Replicas for what happened since the last call; `None` without evidence.
@@ -68,6 +87,16 @@ impl Feed {
         });
         if !repeat {
             let sums = Sums::collect(policy, serving, since, now);
+            if sums.all_warming {
+                // What they do while they start says nothing about the load, and nobody is there to
+                // compare them with.
+                self.last = None;
+                let detail = "every pod that reports is warming up";
+                return Some(Proposal::new(serving.current, detail));
+            }
+            if zeros_are_witnessed(serving, now) {
+                self.queueing.believe_zeros();
+            }
             let interval = interval(policy, measured, &sums, serving.current)?;
             self.last = Some(Answer {
                 at: now,
@@ -99,116 +128,17 @@ fn relative_to(current: u32, present: u32, proposed: u32) -> u32 {
     }
 }
 
-/// The scheduling of all serving pods over one interval.
-#[derive(Debug, Default)]
-struct Sums {
-    scheduling: Scheduling,
-    length: Duration,
-    pods: u32,
-    /// Sum over pods in cores; `None` once one of them has no limit.
-    limit_cores: Option<f64>,
-}
-
-impl Sums {
-    fn collect(
-        policy: &MetricPolicy,
-        serving: &Serving<'_>,
-        since: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Self {
-        let window = since.map_or(Duration::ZERO, |since| now.since(since));
-        let pods: Vec<_> = serving
-            .pods
-            .iter()
-            .filter_map(|pod| {
-                of_pod(policy, pod, serving.windows, window, now).map(|sums| (pod, sums))
-            })
-            .collect();
-        let length = pods
-            .iter()
-            .flat_map(|(_, containers)| containers.iter().map(|(_, elapsed)| *elapsed))
-            .max()
-            .unwrap_or_default();
-        let mut all = Self {
-            length,
-            limit_cores: Some(0.0),
-            ..Self::default()
-        };
-        for (pod, containers) in &pods {
-            all.pods += 1;
-            for (scheduling, elapsed) in containers {
-                all.scheduling
-                    .merge(&stretched(scheduling, *elapsed, length));
-            }
-            all.limit_cores = all
-                .limit_cores
-                .zip(limit_of(policy, pod))
-                .map(|(a, b)| a + b);
-        }
-        all
-    }
-}
-
-/// Per wanted container, what the scheduler did and over which time; `None` when one is silent.
-fn of_pod(
-    policy: &MetricPolicy,
-    pod: &PodObservation,
-    windows: &Windows,
-    window: Duration,
-    now: Timestamp,
-) -> Option<Vec<(Scheduling, Duration)>> {
-    let mut containers = Vec::new();
-    for container in wanted_containers(policy.container.as_deref(), pod) {
-        let mut sum = Scheduling::default();
-        let mut elapsed = Duration::ZERO;
-        for sample in windows.recent(&pod.uid, container, window, now)? {
-            if let Some(scheduling) = &sample.scheduling {
-                sum.merge(scheduling);
-                elapsed = elapsed.saturating_add(sample.interval);
-            }
-        }
-        if elapsed.is_zero() {
-            return None;
-        }
-        containers.push((sum, elapsed.min(LONGEST_INTERVAL)));
-    }
-    (!containers.is_empty()).then_some(containers)
-}
-
-/// CPU limit of the wanted containers together.
-fn limit_of(policy: &MetricPolicy, pod: &PodObservation) -> Option<f64> {
-    let wanted = |name: &str| {
-        policy
-            .container
-            .as_deref()
-            .is_none_or(|wanted| wanted == name)
+/// Whether zeros of these pods can be believed: on the node of each, the hook that counts saw some
+/// other container run within the time that a source may be silent.
+///
+/// Without that, zeros since the scaler started are an idle deployment or a hook that sees nothing,
+/// and only the first may be scaled down.
+fn zeros_are_witnessed(serving: &Serving<'_>, now: Timestamp) -> bool {
+    let witnessed = |pod: &&PodObservation| {
+        let node = pod.node.as_deref();
+        node.is_some_and(|node| serving.windows.scheduler_seen(node, WITNESS, now))
     };
-    pod.containers
-        .iter()
-        .filter(|container| wanted(&container.name))
-        .map(|container| container.cpu_limit)
-        .sum()
-}
-
-/// What `scheduling` over `elapsed` amounts to over `length` at the same pace.
-fn stretched(scheduling: &Scheduling, elapsed: Duration, length: Duration) -> Scheduling {
-    if elapsed == length {
-        return *scheduling;
-    }
-    let factor = length.as_secs_f64() / elapsed.as_secs_f64();
-    let time = |time: Duration| {
-        Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
-    };
-    let count = |count: u64| (count as f64 * factor).round() as u64;
-    Scheduling {
-        on_cpu: time(scheduling.on_cpu),
-        wait: time(scheduling.wait),
-        voluntary_switches: count(scheduling.voluntary_switches),
-        involuntary_switches: count(scheduling.involuntary_switches),
-        throttled: time(scheduling.throttled),
-        throttled_periods: count(scheduling.throttled_periods),
-        quota_periods: count(scheduling.quota_periods),
-    }
+    !serving.pods.is_empty() && serving.pods.iter().all(witnessed)
 }
 
 /// `None` when no pod reported.

@@ -43,6 +43,8 @@ mod utilisation;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use input::Interval;
 pub use proposal::{Proposal, Reason, Waiting};
 
@@ -67,7 +69,7 @@ const OWN: f64 = 0.25;
 const MIN_CORES: f64 = 0.001;
 
 /// What the response has learned about one deployment; feed it one [`Interval`] per decision.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Queueing {
     demand: Demand,
     utilisation: Utilisation,
@@ -81,6 +83,7 @@ pub struct Queueing {
     window: Duration,
     last_ready: u32,
     last_starting: u32,
+    zeros_believed: bool,
 }
 
 impl Queueing {
@@ -98,7 +101,30 @@ impl Queueing {
             window,
             last_ready: 0,
             last_starting: 0,
+            zeros_believed: false,
         }
+    }
+
+    /// From now on zeros are a load of none, even if nothing was ever seen to run: something else
+    /// shows that what counts it works.
+    pub fn believe_zeros(&mut self) {
+        self.zeros_believed = true;
+    }
+
+    /// The same, going on with a utilisation that was learned before. One that is no number counts
+    /// as none; one out of bounds as the nearest bound.
+    #[must_use]
+    pub fn resume(window: Duration, utilisation: f64) -> Self {
+        Self {
+            utilisation: Utilisation::resumed(utilisation),
+            ..Self::new(window)
+        }
+    }
+
+    /// The utilisation at which waiting is taken to equal the threshold.
+    #[must_use]
+    pub fn utilisation(&self) -> f64 {
+        self.utilisation.target()
     }
 
     /// Proposes a number of replicas for what was measured in one interval.
@@ -109,8 +135,8 @@ impl Queueing {
     pub fn propose(&mut self, interval: &Interval) -> Option<Proposal> {
         let load = Load::measure(interval)?;
         // Pods that once ran and now do not are idle; zeros from the start may as well be a probe
-        // that sees nothing.
-        if load.is_zero() && self.demand.is_unknown() {
+        // that sees nothing, until somebody vouches for it.
+        if load.is_zero() && self.demand.is_unknown() && !self.zeros_believed {
             return None;
         }
         let faded = self.throttled_recently * self.fading(interval);

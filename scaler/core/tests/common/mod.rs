@@ -1,11 +1,14 @@
 //! A deployment to decide about, built in a few words.
 
+#![allow(dead_code)] // each test binary uses its own part
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scaler_core::{
-    ContainerObservation, ContainerSample, Log2Histogram, Metric, MetricDelta, NodeSample,
-    Observation, PodObservation, PodPhase, ScalingPolicy, Scheduling, Timestamp, Windows, policy,
+    Circumstances, ContainerObservation, ContainerSample, Log2Histogram, Metric, MetricDelta,
+    NodeSample, Observation, PodObservation, PodPhase, ScalingPolicy, Scheduling, Timestamp,
+    Windows, policy,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -27,14 +30,15 @@ pub(crate) fn policy(metrics: &str, rest: &str) -> ScalingPolicy {
 pub(crate) fn pod(index: usize) -> PodObservation {
     PodObservation {
         uid: format!("pod-{index}").into(),
-        name: format!("a-{index}"),
-        node: Some("local".to_owned()),
+        name: format!("a-{index}").into(),
+        node: Some("local".into()),
         phase: PodPhase::Running,
         terminating: false,
         ready: true,
+        outdated: false,
         age: Some(Duration::from_secs(600)),
         containers: vec![ContainerObservation {
-            name: "server".to_owned(),
+            name: "server".into(),
             cpu_limit: Some(0.2),
         }],
     }
@@ -97,8 +101,9 @@ pub(crate) fn node(at: Timestamp, busy: f64) -> NodeSample {
     NodeSample {
         received_at: at,
         interval: SECOND,
-        cpus: 2,
-        busy: Duration::from_secs_f64(2.0 * busy),
+        // As many as the largest deployment of these tests can use.
+        cpus: 64,
+        busy: Duration::from_secs_f64(64.0 * busy),
         ..NodeSample::default()
     }
 }
@@ -112,5 +117,6 @@ pub(crate) fn observe(
         current_replicas: current,
         pods,
         windows,
+        circumstances: Circumstances::default(),
     }
 }

@@ -1,5 +1,9 @@
 //! One mistake at a time, and the whole message for it.
 
+mod behavior;
+mod metrics;
+mod structure;
+
 use super::error;
 
 #[test]
@@ -128,7 +132,7 @@ fn each_mistake_names_line_field_and_what_was_expected() {
         (
             "warmup: 10s",
             "warmUp: 10s",
-            "10: spec.warmUp: unknown field; expected one of scaleTargetRef, minReplicas, maxReplicas, mode, window, warmup, metrics, behavior",
+            "10: spec.warmUp: unknown field; expected one of scaleTargetRef, minReplicas, maxReplicas, mode, window, warmup, metrics, behavior, fallback",
         ),
         (
             "behavior: {}",
@@ -151,6 +155,21 @@ fn each_mistake_names_line_field_and_what_was_expected() {
             "21: spec.behavior.scaleUp.tolerance: expected a number not below 0, such as `0.1` or `100m`, found `-1`",
         ),
         (
+            "behavior: {}",
+            "fallback: {replicas: 21, after: 60s}",
+            "21: spec.fallback.replicas: expected a whole number from 1 to 20, found `21`",
+        ),
+        (
+            "behavior: {}",
+            "fallback: {replicas: 5}",
+            "21: spec.fallback: field `after` is missing: expected how long data must have stayed away",
+        ),
+        (
+            "behavior: {}",
+            "fallback: {replicas: 5, after: 1s}",
+            "21: spec.fallback.after: expected a duration from 10s to 3600s, found `1s`",
+        ),
+        (
             "mode: Active",
             "window: 6s",
             "9: spec: field `window` is written twice at line 9 column 3",
@@ -163,5 +182,13 @@ fn each_mistake_names_line_field_and_what_was_expected() {
     ];
     for (from, to, expected) in cases {
         assert_eq!(error(from, to), expected, "{from} -> {to}");
+    }
+}
+
+/// Each `from`, replaced by `to` in the good example, is one error with exactly that message.
+#[track_caller]
+fn check(cases: &[(&str, &str, &str)]) {
+    for (from, to, expected) in cases {
+        assert_eq!(error(from, to), *expected, "{from} -> {to}");
     }
 }

@@ -1,5 +1,7 @@
 //! How many cores the arriving work needs, whatever the pods were allowed to use.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Interval, QUOTA_PERIOD_SECONDS};
 
 /// A backlog is worked off over this many seconds: demand grows by backlog / this.
@@ -101,7 +103,7 @@ impl Load {
 }
 
 /// The queue in one interval, as far as the next one is compared with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Queue {
     pods: f64,
     runnable: f64,
@@ -128,7 +130,7 @@ pub(super) struct Estimate {
 }
 
 /// Remembers what the next interval is compared with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Demand {
     previous: Option<Queue>,
     /// Mean burst in seconds while pods were not throttled: a saturated worker does not block

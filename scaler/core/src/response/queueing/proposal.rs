@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A number of replicas and the quantities it was computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proposal {
     /// Replicas the deployment should have; at least 1, not yet limited by the policy.
@@ -27,7 +27,7 @@ pub struct Proposal {
 }
 
 /// Whether pods wait too long, and for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Waiting {
     /// At or below the threshold, or too few events to tell.
@@ -39,7 +39,7 @@ pub enum Waiting {
 }
 
 /// Why a [`Proposal`] has the replicas it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The work needs more pods at the target utilisation.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Interval, QUOTA_PERIOD_SECONDS};
 
 /// Bounds of the target utilisation. Below the lower one more pods hardly shorten the waiting any
@@ -25,7 +27,7 @@ const NEAR: f64 = 0.8;
 const NEAR_ABOVE: f64 = 0.1;
 
 /// The utilisation at which waiting equals the threshold, as far as known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Utilisation {
     target: f64,
     primed: bool,
@@ -44,6 +46,16 @@ impl Default for Utilisation {
 }
 
 impl Utilisation {
+    /// Goes on with what was learned before, by this process or another.
+    pub(super) fn resumed(target: f64) -> Self {
+        let mut utilisation = Self::default();
+        if target.is_finite() {
+            utilisation.set(target);
+            utilisation.primed = true;
+        }
+        utilisation
+    }
+
     pub(super) fn target(&self) -> f64 {
         self.target
     }

@@ -1,0 +1,270 @@
+//! The recent samples of one source, in order of time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::packed::{Body, PackedDelta, nanoseconds, pack};
+use super::{SHORTEST_INTERVAL, STALE_INTERVALS};
+use crate::metric::Metric;
+use crate::sample::{ContainerSample, NodeSample, Scheduling};
+use crate::time::Timestamp;
+
+/// Bytes that are made room for at a time: more than a usual body.
+const ROOM: usize = 256;
+
+/// How much of a series is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    /// What is older than the newest by more than this goes, but for the [`STALE_INTERVALS`] by which
+    /// silence is told.
+    pub(super) window: Duration,
+    /// What is older than the newest by more than this goes in any case.
+    pub(super) retention: Duration,
+    /// There are never more than this.
+    pub(super) samples: usize,
+}
+
+/// When a sample's interval ended, and how long it was.
+trait Timed {
+    fn received_at(&self) -> Timestamp;
+    fn interval(&self) -> Duration;
+}
+
+/// The part of a packed sample that is looked at often, and how long the rest is.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    received_at_ns: u64,
+    interval_ns: u64,
+    length: u32,
+}
+
+/// Samples of one container: the heads, and the bodies one after the other in the same order.
+///
+/// Two allocations whatever the number of samples, and none for a further one once both have grown
+/// to their size. Invariant: the lengths of the heads add up to the length of `bodies`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ContainerSeries {
+    heads: VecDeque<Head>,
+    bodies: Vec<u8>,
+}
+
+/// Samples of one node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NodeSeries {
+    samples: VecDeque<NodeSample>,
+    /// When the scheduler hook last saw something run; remembered for longer than the samples.
+    scheduler_seen_at: Option<Timestamp>,
+}
+
+/// One sample of a container, as it is remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    head: Head,
+    body: Body<'a>,
+}
+
+impl<'a> Sample<'a> {
+    /// When its interval ended, on the scaler's own clock.
+    #[must_use]
+    pub fn received_at(&self) -> Timestamp {
+        self.head.received_at()
+    }
+
+    /// The measured length of the interval.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.head.interval()
+    }
+
+    /// Present while the scheduler hook was attached for this container.
+    #[must_use]
+    pub fn scheduling(&self) -> Option<Scheduling> {
+        self.body.scheduling()
+    }
+
+    /// What was measured of `metric`.
+    pub(crate) fn metric(&self, metric: Metric) -> Option<PackedDelta<'a>> {
+        self.body.metric(metric)
+    }
+}
+
+impl ContainerSeries {
+    /// Puts `sample` where its time belongs. That is the end, but for reports that were held up on
+    /// their way while later ones were not: what is older than the newest stays history, and never
+    /// counts as the latest.
+    pub(super) fn push(&mut self, sample: &ContainerSample, keep: Keep) {
+        let received_at_ns = nanoseconds(sample.received_at.since_start());
+        let place = self
+            .heads
+            .partition_point(|known| known.received_at_ns <= received_at_ns);
+        let offset = self.offset(place);
+        let before = self.bodies.len();
+        if self.bodies.capacity() - before < ROOM {
+            // Doubling would leave half of all windows' memory unused.
+            self.bodies.reserve_exact(ROOM);
+        }
+        pack(
+            &sample.metrics,
+            sample.scheduling.as_ref(),
+            &mut self.bodies,
+        );
+        let length = self.bodies.len() - before;
+        // It was packed at the end; where it belongs in between, what follows it goes behind it.
+        self.bodies[offset..].rotate_right(length);
+        let head = Head {
+            received_at_ns,
+            interval_ns: nanoseconds(sample.interval),
+            // At most 15 metrics of 64 buckets.
+            length: length as u32,
+        };
+        self.heads.insert(place, head);
+        let newest = self
+            .heads
+            .back()
+            .map_or(received_at_ns, |head| head.received_at_ns);
+        let before_newest = |time| newest.saturating_sub(nanoseconds(time));
+        let (window, retention) = (before_newest(keep.window), before_newest(keep.retention));
+        let count = self.heads.len();
+        let mut surplus = count.saturating_sub(keep.samples.max(1));
+        // Ends at the newest, which is not older than itself.
+        while self.heads.get(surplus).is_some_and(|oldest| {
+            let at = oldest.received_at_ns;
+            at < retention || at < window && count - surplus > STALE_INTERVALS as usize
+        }) {
+            surplus += 1;
+        }
+        self.forget(surplus);
+    }
+
+    /// Forgets what is older than `retention`; tells whether anything is left.
+    pub(super) fn prune(&mut self, retention: Duration, now: Timestamp) -> bool {
+        let old = |head: &Head| now.since(head.received_at()) > retention;
+        let surplus = self.heads.partition_point(old);
+        self.forget(surplus);
+        !self.heads.is_empty()
+    }
+
+    pub(super) fn recent(
+        &self,
+        window: Duration,
+        now: Timestamp,
+    ) -> Option<impl Iterator<Item = Sample<'_>>> {
+        let first = first_inside(&self.heads, window, now)?;
+        let mut bodies = &self.bodies[self.offset(first)..];
+        Some(self.heads.range(first..).map(move |head| {
+            let (body, rest) = bodies.split_at(head.length as usize);
+            bodies = rest;
+            Sample {
+                head: *head,
+                body: Body(body),
+            }
+        }))
+    }
+
+    /// Where the body of the sample at `place` starts.
+    fn offset(&self, place: usize) -> usize {
+        let after: usize = self
+            .heads
+            .range(place..)
+            .map(|head| head.length as usize)
+            .sum();
+        self.bodies.len() - after
+    }
+
+    fn forget(&mut self, oldest: usize) {
+        let bytes = self.offset(oldest);
+        self.heads.drain(..oldest);
+        self.bodies.drain(..bytes);
+    }
+}
+
+impl NodeSeries {
+    /// As [`ContainerSeries::push`].
+    pub(super) fn push(&mut self, sample: NodeSample, keep: Keep) {
+        let at = sample.received_at;
+        if sample.scheduler_seen {
+            self.scheduler_seen_at = self.scheduler_seen_at.max(Some(at));
+        }
+        let samples = &mut self.samples;
+        let place = samples.partition_point(|known| known.received_at <= at);
+        samples.insert(place, sample);
+        let newest = samples.back().map_or(at, |sample| sample.received_at);
+        while samples.front().is_some_and(|oldest| {
+            let age = newest.since(oldest.received_at);
+            samples.len() > keep.samples.max(1)
+                || age > keep.retention
+                || age > keep.window && samples.len() > STALE_INTERVALS as usize
+        }) {
+            samples.pop_front();
+        }
+    }
+
+    /// Whether the hook saw something run less than `time` before `now`, and the node still reports.
+    pub(super) fn scheduler_seen(&self, time: Duration, now: Timestamp) -> bool {
+        first_inside(&self.samples, Duration::ZERO, now).is_some()
+            && self
+                .scheduler_seen_at
+                .is_some_and(|at| now.since(at) < time)
+    }
+
+    /// As [`ContainerSeries::prune`].
+    pub(super) fn prune(&mut self, retention: Duration, now: Timestamp) -> bool {
+        let old = |sample: &NodeSample| now.since(sample.received_at) > retention;
+        let surplus = self.samples.partition_point(old);
+        self.samples.drain(..surplus);
+        !self.samples.is_empty()
+    }
+
+    pub(super) fn recent(
+        &self,
+        window: Duration,
+        now: Timestamp,
+    ) -> Option<impl Iterator<Item = &NodeSample>> {
+        let first = first_inside(&self.samples, window, now)?;
+        Some(self.samples.range(first..))
+    }
+}
+
+/// Where a window of samples begins: the first from less than `window` before `now`, and in any case
+/// the latest. `None` when there is none, or the source is silent.
+fn first_inside<S: Timed>(
+    samples: &VecDeque<S>,
+    window: Duration,
+    now: Timestamp,
+) -> Option<usize> {
+    let latest = samples.back()?;
+    if now.since(latest.received_at()) > silent_after(samples) {
+        return None;
+    }
+    let outside = |sample: &S| now.since(sample.received_at()) >= window;
+    Some(samples.partition_point(outside).min(samples.len() - 1))
+}
+
+/// How long after the latest sample the source counts as silent.
+fn silent_after<S: Timed>(samples: &VecDeque<S>) -> Duration {
+    let latest = samples.iter().rev().take(STALE_INTERVALS as usize);
+    latest
+        .map(Timed::interval)
+        .fold(SHORTEST_INTERVAL, Duration::max)
+        .saturating_mul(STALE_INTERVALS)
+}
+
+impl Timed for Head {
+    fn received_at(&self) -> Timestamp {
+        Timestamp::new(Duration::from_nanos(self.received_at_ns))
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval_ns)
+    }
+}
+
+impl Timed for NodeSample {
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+}

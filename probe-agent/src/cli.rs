@@ -47,9 +47,13 @@ struct CgroupRoot {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// The scaler's address, http://HOST:PORT or https://HOST:PORT.
+    /// Where scalers are, http://HOST:PORT or https://HOST:PORT; several with commas.
+    ///
+    /// A name with several addresses (a headless Service) is all of them. A stream is held to each,
+    /// and reports go to the one that leads.
     #[arg(long, value_name = "URL", env = "VIPERSCALE_SCALER")]
-    scaler: String,
+    #[arg(required = true, value_delimiter = ',')]
+    scaler: Vec<String>,
     /// This node's name in Kubernetes (metadata.name).
     #[arg(long, value_name = "NAME", env = "VIPERSCALE_NODE_NAME")]
     node_name: String,

@@ -117,8 +117,12 @@ pub(crate) fn stream_up() {
     counter!(CONNECTS).increment(1);
 }
 
-pub(crate) fn stream_failed() {
+/// No scaler is followed any more.
+pub(crate) fn leader_lost() {
     gauge!(CONNECTED).set(0.0);
+}
+
+pub(crate) fn stream_failed() {
     counter!(FAILURES).increment(1);
 }
 

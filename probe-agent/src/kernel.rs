@@ -28,6 +28,7 @@ use std::path::PathBuf;
 
 use ebpf_common::{ContainerConfig, SlotRef, index};
 
+pub use btf::offsets_in;
 pub use error::KernelError;
 pub use object::OBJECT;
 pub use settings::{SamplingRate, SamplingRateError, Settings, SettingsError};

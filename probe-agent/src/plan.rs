@@ -11,6 +11,10 @@ use crate::kernel::{Metric, SamplingRate, Settings};
 /// The interval when the scaler names none.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The shortest interval: what happened in less is no sample to a scaler, and measuring that often
+/// would be all that the agent does.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The longest interval that is accepted; beyond it a scaler's unit is wrong.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -72,7 +76,7 @@ impl Plan {
     pub fn from_configuration(message: v1::Configuration, default_interval: Duration) -> Self {
         let interval = match message.interval_ns {
             0 => default_interval,
-            ns => Duration::from_nanos(ns).min(LONGEST_INTERVAL),
+            ns => Duration::from_nanos(ns).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
         };
         let targets = message.targets.into_iter().map(Target::from).collect();
         Self {
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_have_a_default_and_a_limit() {
+    fn intervals_have_a_default_and_limits() {
         let plan = |interval_ns| {
             let message = v1::Configuration {
                 interval_ns,
@@ -186,6 +190,7 @@ mod tests {
         assert_eq!(plan(0), DEFAULT_INTERVAL);
         assert_eq!(plan(250_000_000), Duration::from_millis(250));
         assert_eq!(plan(u64::MAX), LONGEST_INTERVAL);
+        assert_eq!(plan(1), SHORTEST_INTERVAL, "not a loop without a pause");
     }
 
     proptest! {

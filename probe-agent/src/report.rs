@@ -8,10 +8,12 @@ use crate::host::Host;
 use crate::kernel::{Support, SupportTable};
 use crate::monitor::{Interval, Measured};
 use crate::node::NodeTotals;
+use crate::stream::Numbered;
 
 /// Who this agent is and what its kernel lets it measure.
 pub fn hello(node_name: &str, host: &Host, support: &SupportTable) -> v1::Hello {
     v1::Hello {
+        instance: instance(),
         node_name: node_name.to_owned(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel_release: host.kernel_release.clone(),
@@ -29,7 +31,16 @@ pub fn hello(node_name: &str, host: &Host, support: &SupportTable) -> v1::Hello 
 }
 
 /// What happened in one interval, as the report with this number in its stream, sent at `now`.
-pub fn report(interval: Interval, sequence: u64, dropped_reports: u64, now: Instant) -> v1::Report {
+pub fn report(
+    interval: Numbered<Interval>,
+    sequence: u64,
+    dropped_reports: u64,
+    now: Instant,
+) -> v1::Report {
+    let Numbered {
+        number,
+        item: interval,
+    } = interval;
     v1::Report {
         sequence,
         interval_ns: nanoseconds(interval.length),
@@ -39,7 +50,16 @@ pub fn report(interval: Interval, sequence: u64, dropped_reports: u64, now: Inst
         containers: interval.containers.into_iter().map(container).collect(),
         missing: interval.missing,
         age_ns: nanoseconds(now.saturating_duration_since(interval.ended_at)),
+        interval_number: number,
     }
+}
+
+/// Differs with each start: the process and the moment, on this boot.
+fn instance() -> String {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{:x}-{:x}", std::process::id(), since_epoch.as_nanos())
 }
 
 fn container(measured: Measured) -> v1::ContainerSample {

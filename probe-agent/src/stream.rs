@@ -1,36 +1,54 @@
-//! The one connection of this agent: a bidirectional gRPC stream to the scaler.
+//! The connections of this agent: a bidirectional gRPC stream to each scaler.
 //!
 //! ```text
-//!  measuring thread ─▶ Queue (drops the oldest) ─▶ session ─▶ scaler
-//!                   ◀───────── Orders ◀─────────── session ◀─ configuration
+//!                        ┌── stream to the leader  ── reports ──▶  scaler
+//!  measuring thread ─▶ Outbox                     ◀─ configuration ─┘
+//!                        └── streams to standbys (idle) ◀─ "standby; the leader is there" ── scaler
+//!                   ◀── Orders ◀── whichever leads
 //! ```
 //!
+//! Of several scalers one leads. The streams to the others stay open and idle, so that the moment one
+//! of them takes over it has every agent on the line: no name to resolve, no handshake, no storm of
+//! thousands of agents at once, which a scaler with one core would need many seconds for. It says so
+//! with its configuration, and gets the last few reports once more, so that its windows are full.
+//!
 //! A stream that ends is opened again after a jittered, growing delay. Meanwhile measuring goes on,
-//! so that a scaler's restart loses nothing; after a grace time without any scaler everything is
+//! so that a scaler's restart loses nothing; after a grace time without any leader everything is
 //! detached until one is back.
 
 mod endpoint;
-mod queue;
+mod following;
+mod outbox;
+mod scalers;
 mod session;
+mod shared;
 mod trouble;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep};
 use tonic::transport::Endpoint;
 use viperscale_proto::v1;
 
-pub use endpoint::{EndpointError, TlsFiles, endpoint};
-pub use queue::Queue;
+pub use endpoint::{Address, EndpointError, TlsFiles};
+pub use following::StreamId;
+pub use outbox::{KEPT, Numbered, Outbox, SOLE_READER};
 
 use crate::instruments;
 use crate::monitor::Interval;
 use crate::orders::Orders;
-use session::{Session, SessionEnd};
+use session::Session;
+use shared::Common;
+
+/// Names are resolved again this often: scalers come and go with their pods. Jittered, for the sake
+/// of the cluster's DNS.
+const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 
 /// Delays between attempts: the first is 0.2 to 0.4 s, they double, and none exceeds 10 s. Each is
 /// drawn between its step and twice that, so that the agents of a cluster do not come back at once.
@@ -44,19 +62,19 @@ fn backoff() -> ExponentialBackoff {
         .build()
 }
 
-/// What keeps the stream up.
+/// What keeps the streams up.
 #[derive(Debug)]
 pub struct Stream {
-    /// Where the scaler is and how to talk to it.
-    pub endpoint: Endpoint,
+    /// Where scalers are.
+    pub addresses: Vec<Address>,
     /// The first message of each stream.
     pub hello: v1::Hello,
     /// The interval when the scaler names none.
     pub default_interval: Duration,
-    /// How long measuring goes on without a scaler.
+    /// How long measuring goes on without a leader.
     pub grace: Duration,
     /// Reports to send.
-    pub reports: Arc<Queue<Interval>>,
+    pub reports: Arc<Outbox<Interval>>,
     /// Where configurations go.
     pub orders: Arc<Orders>,
     /// Kept up to date.
@@ -79,40 +97,93 @@ pub enum Link {
 }
 
 impl Stream {
-    /// Holds the stream for ever; ends when it is dropped.
+    /// Holds the streams for ever; ends when it is dropped.
     pub async fn run(self) {
         let mut lost = self.link.subscribe();
-        let mut release = pin!(release_when_lost(&mut lost, self.grace, &self.orders));
-        let mut hold = pin!(self.hold());
+        let orders = self.orders.clone();
+        let common = Arc::new(Common::new(
+            self.hello,
+            self.default_interval,
+            self.reports,
+            self.orders,
+            self.link,
+        ));
+        let mut release = pin!(release_when_lost(&mut lost, self.grace, &orders));
+        let mut hold = pin!(hold_all(&self.addresses, &common));
         tokio::select! {
             () = &mut hold => {}
             () = &mut release => {}
         }
     }
+}
 
-    async fn hold(&self) {
-        let mut delays = backoff();
-        let mut times = 0;
-        loop {
-            let session = Session { stream: self };
-            let end = session.run().await;
-            let answered = *self.link.borrow() == Link::Up;
-            if answered {
-                times += 1;
-                self.link.send_replace(Link::Lost { times });
-                delays = backoff();
+/// Holds a stream to each scaler that can be found, and finds them anew every few seconds and
+/// whenever a standby says where the leader is.
+async fn hold_all(addresses: &[Address], common: &Arc<Common>) {
+    let mut streams = JoinSet::new();
+    let mut held: BTreeMap<String, Held> = BTreeMap::new();
+    let mut told = common.told.subscribe();
+    loop {
+        let leader = told.borrow_and_update().clone();
+        let (found, complete) = scalers::find(addresses, leader.as_deref()).await;
+        while streams.try_join_next().is_some() {}
+        held.retain(|_, stream| !stream.task.is_finished());
+        for (authority, stream) in &held {
+            // A DNS server that is away takes no scaler away.
+            let wanted = found.contains_key(authority) || !complete;
+            stream.wanted.send_replace(wanted);
+        }
+        for (authority, endpoint) in found {
+            if held.len() < 2 * scalers::MOST && !held.contains_key(&authority) {
+                let (wanted, is_wanted) = watch::channel(true);
+                let task = streams.spawn(hold(endpoint, common.clone(), is_wanted));
+                held.insert(authority, Held { wanted, task });
             }
-            instruments::stream_failed();
-            let delay = delays.next().unwrap_or(Duration::from_secs(10));
-            log_end(&end, answered, delay);
-            sleep(delay).await;
+        }
+        tokio::select! {
+            () = sleep(jittered(RESOLVE_EVERY)) => {}
+            _ = told.changed() => {}
         }
     }
 }
 
-/// Failing to connect is logged at each attempt, at a level that does not flood: the delays grow to
-/// 10 s.
-fn log_end(end: &SessionEnd, answered: bool, retry_in: Duration) {
+/// A stream to one scaler. One that is not found any more is kept as long as it works.
+struct Held {
+    wanted: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+/// Between the time and a quarter more, drawn anew each time.
+fn jittered(time: Duration) -> Duration {
+    time + backoff().next().unwrap_or_default().min(time / 4)
+}
+
+/// Holds one stream, until it has ended and is not wanted any more.
+async fn hold(endpoint: Endpoint, common: Arc<Common>, wanted: watch::Receiver<bool>) {
+    let mut delays = backoff();
+    let mut last = String::new();
+    while *wanted.borrow() {
+        let began = Instant::now();
+        let (end, answered) = Session::run(&endpoint, &common).await;
+        instruments::stream_failed();
+        // One that is answered and ended at once, again and again, is no success.
+        if answered && began.elapsed() > Duration::from_secs(10) {
+            delays = backoff();
+        }
+        let delay = delays.next().unwrap_or(Duration::from_secs(10));
+        // One that is never there, such as the IPv6 address of a name, is no news after a while.
+        let end = end.to_string();
+        if answered || end != last {
+            log_end(&end, answered, delay);
+        } else {
+            tracing::debug!(error = %end, retry_in = ?delay, "no stream");
+        }
+        last = end;
+        sleep(delay).await;
+    }
+}
+
+fn log_end(end: &str, answered: bool, retry_in: Duration) {
     if answered {
         tracing::warn!(error = %end, ?retry_in, "stream ended");
     } else {

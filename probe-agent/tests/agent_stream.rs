@@ -37,6 +37,7 @@ fn configuration(revision: u64, targets: Vec<v1::Target>) -> v1::Configuration {
         revision,
         interval_ns,
         targets,
+        term: 1,
     }
 }
 
@@ -302,4 +303,50 @@ async fn ending_the_agent_in_any_way_leaves_no_program() {
             programs.is_disjoint(&loaded_programs()).then_some(())
         });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_leader_gets_the_last_reports_over_the_stream_it_has() {
+    let container = Container::create();
+    let mut first = Scaler::start(configuration(1, vec![target(&container)])).await;
+    let mut second = Scaler::start_standby().await;
+    let both = format!("{},{}", first.url(), second.url());
+    let _agent = Agent::run(&both, &[]);
+    second.hello().await;
+    let mut newest = 0;
+    while newest < 6 {
+        newest = first.report().await.interval_number;
+    }
+
+    let wanted = configuration(2, vec![target(&container)]);
+    second.configure(v1::Configuration { term: 2, ..wanted });
+    let again = second.report().await;
+    assert!(again.interval_number <= newest, "{again:?} after {newest}");
+    assert!(again.age_ns > 0);
+    let mut number = again.interval_number;
+    while number <= newest {
+        let next = second.report().await.interval_number;
+        assert_eq!(next, number + 1, "in order, without a gap");
+        number = next;
+    }
+
+    // A leader that has not noticed is not followed any more.
+    let stale = configuration(3, vec![]);
+    first.configure(v1::Configuration { term: 1, ..stale });
+    let later = second
+        .report_where("it goes on", |report| report.interval_number > number + 3)
+        .await;
+    assert_eq!(later.containers.len(), 1);
+
+    // When the new one goes, its streams say so, and the old one may lead again.
+    second.stop().await;
+    first.configure(v1::Configuration {
+        term: 3,
+        ..configuration(4, vec![target(&container)])
+    });
+    first
+        .report_where("it is followed again", |report| {
+            report.interval_number > later.interval_number
+        })
+        .await;
 }

@@ -13,7 +13,7 @@ use crate::admin::{self, Admin};
 use crate::host::Host;
 use crate::monitor::Monitor;
 use crate::orders::Orders;
-use crate::stream::{self, Link, Queue, Stream, TlsFiles};
+use crate::stream::{Address, Link, Outbox, Stream, TlsFiles};
 use crate::{instruments, measuring, report};
 
 /// Everything that can be refused is tried before anything is started, so that a failure leaves
@@ -28,7 +28,11 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
         certificate: args.tls_cert,
         key: args.tls_key,
     };
-    let endpoint = stream::endpoint(&args.scaler, &tls)?;
+    let addresses = args
+        .scaler
+        .iter()
+        .map(|url| Address::parse(url, &tls))
+        .collect::<Result<Vec<_>, _>>()?;
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("cannot record metrics")?;
@@ -42,7 +46,7 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
     let hello = report::hello(&args.node_name, &Host::read(), monitor.kernel().support());
 
     let (reports, orders) = (
-        Arc::new(Queue::bounded(args.queue)),
+        Arc::new(Outbox::bounded(args.queue)),
         Arc::new(Orders::default()),
     );
     let sink = Arc::clone(&reports);
@@ -53,7 +57,7 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
 
     let (link, linked) = watch::channel(Link::NeverUp);
     let stream = Stream {
-        endpoint,
+        addresses,
         hello,
         default_interval: args.interval,
         grace: args.grace,
@@ -61,7 +65,7 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
         orders,
         link,
     };
-    tracing::info!(scaler = args.scaler, node = args.node_name, admin = %args.admin_address, "running");
+    tracing::info!(scaler = args.scaler.join(","), node = args.node_name, admin = %args.admin_address, "running");
     let outcome = tokio::select! {
         () = shutdown.requested() => Ok(()),
         () = stream.run() => Ok(()),

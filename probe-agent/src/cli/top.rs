@@ -17,7 +17,7 @@ use crate::measuring;
 use crate::monitor::{Interval, Monitor};
 use crate::orders::Orders;
 use crate::plan::{Plan, Selection};
-use crate::stream::Queue;
+use crate::stream::{Outbox, SOLE_READER};
 
 mod row;
 mod screen;
@@ -67,7 +67,10 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
         }
     }
 
-    let (intervals, orders) = (Arc::new(Queue::bounded(QUEUE)), Arc::new(Orders::default()));
+    let (intervals, orders) = (
+        Arc::new(Outbox::bounded(QUEUE)),
+        Arc::new(Orders::default()),
+    );
     let sink = Arc::clone(&intervals);
     let mut thread = measuring::spawn(monitor, Arc::clone(&orders), move |interval| {
         sink.push(interval)
@@ -84,7 +87,7 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
         let interval = tokio::select! {
             () = shutdown.requested() => break Ok(ExitCode::SUCCESS),
             error = thread.ended() => break Err(error.into()),
-            interval = intervals.pop() => interval,
+            interval = intervals.pop(SOLE_READER) => interval.item,
         };
         if let Err(error) = screen.show(&interval, rows(&interval, &mount), named) {
             break Err(error.into());

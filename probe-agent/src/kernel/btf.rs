@@ -1,5 +1,6 @@
 //! What the running kernel says about its own types.
 
+use std::io::Read;
 use std::path::Path;
 use std::{fs, io};
 
@@ -10,6 +11,12 @@ use super::KernelError;
 use crate::hierarchy::Tree;
 
 const PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Steps from a type to the next that are followed; no kernel type has more, and a cycle has no end.
+const DEEPEST: usize = 32;
+/// Members that are looked at in search of one; `task_struct` has some 300.
+const MOST_MEMBERS: u32 = 100_000;
+/// Bytes of the header: magic, version, flags, and five lengths and offsets.
+const HEADER_BYTES: usize = 24;
 
 /// The kernel's BTF. Holds a mapping of a few MiB: drop it when done.
 pub(super) struct Types(Btf);
@@ -32,7 +39,13 @@ impl Types {
 
     fn from_file(path: &Path) -> Result<Self, KernelError> {
         // btf-rs reports a missing file like a broken one; tell them apart first.
-        fs::File::open(path).map_err(|source| KernelError::NoBtf { source })?;
+        let no_btf = |source| KernelError::NoBtf { source };
+        let file = fs::File::open(path).map_err(no_btf)?;
+        let length = file.metadata().map_err(no_btf)?.len();
+        let mut header = Vec::new();
+        let mut start = file.take(HEADER_BYTES as u64);
+        start.read_to_end(&mut header).map_err(no_btf)?;
+        check_header(&header, length)?;
         match Btf::from_file_with_backend(path, Backend::Mmap) {
             Ok(btf) => Ok(Self(btf)),
             // sysfs lets the file be mapped only since 6.16.
@@ -42,6 +55,14 @@ impl Types {
                     source: io::Error::new(io::ErrorKind::InvalidData, error),
                 }),
         }
+    }
+
+    /// Reads BTF that is in memory. The kernel's own is in a file; this is for tests.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, KernelError> {
+        check_header(bytes, bytes.len() as u64)?;
+        Btf::from_bytes(bytes)
+            .map(Self)
+            .map_err(|error| broken(error.to_string()))
     }
 
     /// Offsets that every program needs, for containers that are cgroups of `tree`. Those of the
@@ -106,8 +127,8 @@ impl Types {
             .find(|found| matches!(found, Type::Typedef(_)))
             .ok_or_else(missing)?;
         let mut parameters = Vec::new();
-        let mut walk = self.chained(&typedef);
-        while let Some(found) = walk {
+        let steps = std::iter::successors(self.chained(&typedef), |found| self.chained(found));
+        for found in steps.take(DEEPEST) {
             if let Type::FuncProto(prototype) = &found {
                 parameters = prototype
                     .parameters
@@ -116,7 +137,6 @@ impl Types {
                     .collect();
                 break;
             }
-            walk = self.chained(&found);
         }
         // The first parameter is the tracepoint's own data, the second `preempt`.
         let is_task = |at: usize| matches!(parameters.get(at), Some(Some(Type::Ptr(_))));
@@ -140,33 +160,42 @@ impl Types {
             .into_iter()
             .find_map(as_struct)
             .ok_or_else(|| unexpected(&named(), "is not described"))?;
-        let mut bits = 0;
+        let mut bits = 0u64;
         for (depth, name) in path.iter().enumerate() {
             let (offset, kind) = self
-                .member(&current, name)
+                .member(&current, name, DEEPEST, &mut { MOST_MEMBERS })
                 .ok_or_else(|| unexpected(&named(), "does not exist"))?;
-            bits += offset;
+            bits = bits.saturating_add(offset);
             if depth + 1 < path.len() {
                 current = as_struct(kind)
                     .ok_or_else(|| unexpected(&named(), "is not a struct inside a struct"))?;
             }
         }
-        Ok(u64::from(bits / 8))
+        Ok(bits / 8)
     }
 
-    /// Bit offset and type of a direct member.
-    fn member(&self, structure: &Struct, name: &str) -> Option<(u32, Type)> {
+    /// Bit offset and type of a direct member, or of one of unnamed structs inside, `depth` deep.
+    /// Looks at no more than `budget` members: a struct that contains itself twice has 2^32 of them.
+    fn member(
+        &self,
+        structure: &Struct,
+        name: &str,
+        depth: usize,
+        budget: &mut u32,
+    ) -> Option<(u64, Type)> {
+        let depth = depth.checked_sub(1)?;
         structure.members.iter().find_map(|member| {
+            *budget = budget.checked_sub(1)?;
             let found = self.0.resolve_name(member).ok()?;
             let kind = self.chained_type(member)?;
             if found == name {
-                return Some((member.bit_offset(), kind));
+                return Some((u64::from(member.bit_offset()), kind));
             }
             if !found.is_empty() {
                 return None;
             }
-            let (offset, kind) = self.member(&as_struct(kind)?, name)?;
-            Some((member.bit_offset() + offset, kind))
+            let (offset, kind) = self.member(&as_struct(kind)?, name, depth, budget)?;
+            Some((offset.saturating_add(member.bit_offset().into()), kind))
         })
     }
 
@@ -194,18 +223,75 @@ impl Types {
 
     /// The type of a member or parameter without typedefs and qualifiers.
     fn chained_type(&self, of: &dyn BtfType) -> Option<Type> {
-        let mut found = self.0.resolve_chained_type(of).ok()?;
-        while matches!(
-            found,
-            Type::Typedef(_)
-                | Type::Const(_)
-                | Type::Volatile(_)
-                | Type::Restrict(_)
-                | Type::TypeTag(_)
-        ) {
-            found = self.chained(&found)?;
+        let first = self.0.resolve_chained_type(of).ok();
+        std::iter::successors(first, |found| self.chained(found))
+            .take(DEEPEST)
+            .find(|found| !is_only_a_name(found))
+    }
+}
+
+/// Typedefs and qualifiers.
+fn is_only_a_name(found: &Type) -> bool {
+    matches!(
+        found,
+        Type::Typedef(_)
+            | Type::Const(_)
+            | Type::Volatile(_)
+            | Type::Restrict(_)
+            | Type::TypeTag(_)
+    )
+}
+
+/// Everything that the agent asks of BTF, of any bytes: an error or offsets, within bounded time and
+/// memory. For tests that throw bytes at it.
+///
+/// # Errors
+/// When the bytes are no BTF, or do not describe what is needed.
+pub fn offsets_in(bytes: &[u8]) -> Result<[Layout; 2], KernelError> {
+    let types = Types::from_bytes(bytes)?;
+    let of_tree = |tree| {
+        let mut layout = types.layout(tree)?;
+        types.scheduler(&mut layout)?;
+        types.sockets(&mut layout)?;
+        Ok(layout)
+    };
+    // Whatever becomes of the first, the others must come to an end too.
+    let (v2, v1) = (of_tree(Tree::V2), of_tree(Tree::V1Cpu));
+    let _ = types.has_tracepoint("sched_switch");
+    Ok([v2?, v1?])
+}
+
+/// Refuses sections that are not in the file: btf-rs adds these numbers up and reads there unasked.
+fn check_header(start: &[u8], length: u64) -> Result<(), KernelError> {
+    let header: &[u8; HEADER_BYTES] = start
+        .first_chunk()
+        .ok_or_else(|| broken(format!("{} bytes are no header", start.len())))?;
+    let little_endian = header[..2] == [0x9f, 0xeb];
+    let number = |at: usize| {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        u64::from(match little_endian {
+            true => u32::from_le_bytes(bytes),
+            false => u32::from_be_bytes(bytes),
+        })
+    };
+    let header_length = number(4);
+    for (section, offset, size) in [
+        ("type", number(8), number(12)),
+        ("string", number(16), number(20)),
+    ] {
+        let end = header_length + offset + size;
+        if end > length {
+            return Err(broken(format!(
+                "the {section} section ends at byte {end} of {length}"
+            )));
         }
-        Some(found)
+    }
+    Ok(())
+}
+
+fn broken(problem: String) -> KernelError {
+    KernelError::NoBtf {
+        source: io::Error::new(io::ErrorKind::InvalidData, problem),
     }
 }
 

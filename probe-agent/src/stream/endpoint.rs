@@ -53,18 +53,67 @@ pub enum EndpointError {
     Certificates(tonic::transport::Error),
 }
 
-/// Checks the address and reads the certificates; connects to nothing yet.
-pub fn endpoint(url: &str, tls: &TlsFiles) -> Result<Endpoint, EndpointError> {
-    let uri = parse(url)?;
+/// One address as it was given, checked, with what it takes to talk to a scaler there.
+#[derive(Clone, Debug)]
+pub struct Address {
+    uri: Uri,
+    tls: Option<ClientTlsConfig>,
+}
+
+impl Address {
+    /// Checks the address and reads the certificates; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Names what does not fit together.
+    pub fn parse(url: &str, files: &TlsFiles) -> Result<Self, EndpointError> {
+        let uri = parse(url)?;
+        let tls = tls(&uri, files)?;
+        let address = Self { uri, tls };
+        // For what TLS says about the files.
+        address.endpoint(address.uri.clone())?;
+        Ok(address)
+    }
+
+    /// The host and port to resolve.
+    pub fn host_and_port(&self) -> (&str, u16) {
+        let host = self.uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        (bare, self.uri.port_u16().unwrap_or_default())
+    }
+
+    /// The scaler at `authority` (HOST:PORT), which must prove that it is the one of this address:
+    /// its certificate is compared with the name that was given, not with what was resolved or told.
+    ///
+    /// # Errors
+    /// When `authority` is none.
+    pub fn at(&self, authority: &str) -> Result<Endpoint, EndpointError> {
+        let scheme = self.uri.scheme_str().unwrap_or("http");
+        self.endpoint(parse(&format!("{scheme}://{authority}"))?)
+    }
+
+    fn endpoint(&self, uri: Uri) -> Result<Endpoint, EndpointError> {
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true);
+        match &self.tls {
+            None => Ok(endpoint),
+            Some(tls) => {
+                let (host, _) = self.host_and_port();
+                endpoint
+                    .tls_config(tls.clone().domain_name(host))
+                    .map_err(EndpointError::Certificates)
+            }
+        }
+    }
+}
+
+fn tls(uri: &Uri, files: &TlsFiles) -> Result<Option<ClientTlsConfig>, EndpointError> {
     let secure = uri.scheme_str() == Some("https");
-    let endpoint = Endpoint::from(uri)
-        .connect_timeout(CONNECT_WITHIN)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
-    match (secure, &tls.ca, &tls.certificate, &tls.key) {
-        (false, None, None, None) => Ok(endpoint),
+    match (secure, &files.ca, &files.certificate, &files.key) {
+        (false, None, None, None) => Ok(None),
         (false, ..) => Err(EndpointError::TlsMismatch(
             "--tls-* options need an https:// address of the scaler",
         )),
@@ -80,9 +129,7 @@ pub fn endpoint(url: &str, tls: &TlsFiles) -> Result<Endpoint, EndpointError> {
             if let (Some(certificate), Some(key)) = (certificate, key) {
                 config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
             }
-            endpoint
-                .tls_config(config)
-                .map_err(EndpointError::Certificates)
+            Ok(Some(config))
         }
     }
 }
@@ -116,13 +163,26 @@ mod tests {
     use super::*;
 
     fn error(url: &str, tls: &TlsFiles) -> String {
-        endpoint(url, tls).expect_err("refused").to_string()
+        Address::parse(url, tls).expect_err("refused").to_string()
     }
 
     #[test]
     fn good_addresses_pass() {
-        endpoint("http://127.0.0.1:9100", &TlsFiles::default()).expect("plain");
-        endpoint("http://scaler.viperscale.svc:9100/", &TlsFiles::default()).expect("a name");
+        Address::parse("http://127.0.0.1:9100", &TlsFiles::default()).expect("plain");
+        Address::parse("http://scaler.viperscale.svc:9100/", &TlsFiles::default()).expect("a name");
+    }
+
+    #[test]
+    fn what_was_resolved_takes_the_place_of_the_name() {
+        let address = Address::parse("http://scaler:9100", &TlsFiles::default()).expect("a name");
+        assert_eq!(address.host_and_port(), ("scaler", 9100));
+        let endpoint = address.at("[fd00::7]:9100").expect("an address");
+        assert_eq!(endpoint.uri().to_string(), "http://[fd00::7]:9100/");
+        for told in ["", "10.0.0.7", "10.0.0.7:9100/x y"] {
+            assert!(address.at(told).is_err(), "{told:?}");
+        }
+        let v6 = Address::parse("http://[::1]:9100", &TlsFiles::default()).expect("IPv6");
+        assert_eq!(v6.host_and_port(), ("::1", 9100));
     }
 
     #[test]

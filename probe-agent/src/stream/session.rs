@@ -1,29 +1,29 @@
-//! One stream, from hello to its end.
+//! One stream to one scaler, from hello to its end.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Uri;
+use tonic::transport::{Endpoint, Uri};
 use viperscale_proto::v1;
 use viperscale_proto::v1::agent_message::Message as Outgoing;
 use viperscale_proto::v1::scaler_message::Message as Incoming;
 use viperscale_proto::v1::telemetry_client::TelemetryClient;
 
+use super::following::{Following, StreamId};
+use super::shared::Common;
 use super::trouble::{advice, causes};
-use super::{Link, Stream};
 use crate::instruments;
-use crate::plan::Plan;
 use crate::report::report;
 
 /// How long a scaler may take to answer a new stream.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Messages between this task and the connection. Small, because a report that waits should wait in
-/// the queue, where the oldest gives way.
+/// the outbox, where the oldest gives way.
 const IN_FLIGHT: usize = 1;
 
 /// Why a stream ended.
@@ -62,26 +62,41 @@ impl SessionEnd {
     }
 }
 
-pub(super) struct Session<'stream> {
-    pub(super) stream: &'stream Stream,
+pub(super) struct Session<'a> {
+    endpoint: &'a Endpoint,
+    common: &'a Common,
+    id: StreamId,
+    followed: watch::Receiver<Following>,
+    /// Whether the scaler has said anything.
+    answered: bool,
 }
 
-impl Session<'_> {
-    pub(super) async fn run(self) -> SessionEnd {
-        match self.try_run().await {
+impl<'a> Session<'a> {
+    /// Runs a stream to its end; also tells whether the scaler ever answered it.
+    pub(super) async fn run(endpoint: &'a Endpoint, common: &'a Common) -> (SessionEnd, bool) {
+        let (id, followed) = common.open();
+        // Also when the task is aborted, because its scaler is gone from the list.
+        let _lost = LostOnDrop { common, id };
+        let mut session = Session {
+            endpoint,
+            common,
+            id,
+            followed,
+            answered: false,
+        };
+        match session.try_run().await {
             Ok(never) => match never {},
-            Err(end) => end,
+            Err(end) => (end, session.answered),
         }
     }
 
-    async fn try_run(self) -> Result<std::convert::Infallible, SessionEnd> {
-        let endpoint = &self.stream.endpoint;
-        let uri = endpoint.uri();
-        let ended = |status| SessionEnd::status(uri, status);
-        let connecting = endpoint.connect().await;
-        let channel = connecting.map_err(|error| SessionEnd::connection(uri, &error))?;
+    async fn try_run(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
+        let uri = self.endpoint.uri().clone();
+        let ended = |status| SessionEnd::status(&uri, status);
+        let connecting = self.endpoint.connect().await;
+        let channel = connecting.map_err(|error| SessionEnd::connection(&uri, &error))?;
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-        let hello = Outgoing::Hello(self.stream.hello.clone());
+        let hello = Outgoing::Hello(self.common.hello.clone());
         let sent = sender
             .send(v1::AgentMessage {
                 message: Some(hello),
@@ -98,11 +113,14 @@ impl Session<'_> {
         let mut incoming = answer.into_inner();
         let mut sequence = 0;
         loop {
+            let is_followed = self.followed.borrow_and_update().stream() == Some(self.id);
             tokio::select! {
                 message = incoming.message() => {
-                    self.follow(message.map_err(ended)?.ok_or(SessionEnd::Closed)?);
+                    self.hear(message.map_err(ended)?.ok_or(SessionEnd::Closed)?);
                 }
-                sent = self.next_report(&sender, sequence + 1) => match sent {
+                // The sender lives in `common`.
+                _ = self.followed.changed() => {}
+                sent = next_report(self.common, self.id, &sender, sequence + 1), if is_followed => match sent {
                     Ok(()) => sequence += 1,
                     Err(NobodyTakesReports) => {
                         let reason = timeout(ANSWER_WITHIN, last_word(&mut incoming)).await;
@@ -114,40 +132,49 @@ impl Session<'_> {
         }
     }
 
-    fn follow(&self, message: v1::ScalerMessage) {
-        let Some(Incoming::Configuration(configuration)) = message.message else {
-            tracing::warn!("passing over a message of a kind that this agent does not know");
-            return;
-        };
-        tracing::info!(
-            revision = configuration.revision,
-            targets = configuration.targets.len(),
-            "configuration"
-        );
-        self.stream.orders.follow(Plan::from_configuration(
-            configuration,
-            self.stream.default_interval,
-        ));
-        if self.stream.link.send_replace(Link::Up) != Link::Up {
-            instruments::stream_up();
+    fn hear(&mut self, message: v1::ScalerMessage) {
+        self.answered = true;
+        match message.message {
+            Some(Incoming::Configuration(configuration)) => {
+                self.common.configured(self.id, configuration);
+            }
+            Some(Incoming::Standby(standby)) => {
+                self.common.lost(self.id);
+                self.common.told(standby);
+            }
+            None => {
+                tracing::warn!("passing over a message of a kind that this agent does not know");
+            }
         }
     }
+}
 
-    /// Sends the next report once the connection has room for it. May be cancelled while it waits.
-    async fn next_report(
-        &self,
-        sender: &mpsc::Sender<v1::AgentMessage>,
-        sequence: u64,
-    ) -> Result<(), NobodyTakesReports> {
-        let room = sender.reserve().await.map_err(|_| NobodyTakesReports)?;
-        let interval = self.stream.reports.pop().await;
-        let dropped = self.stream.reports.dropped();
-        let report = report(interval, sequence, dropped, Instant::now());
-        room.send(v1::AgentMessage {
-            message: Some(Outgoing::Report(report)),
-        });
-        instruments::report_sent(dropped);
-        Ok(())
+/// Sends the next report once the connection has room for it. May be cancelled while it waits.
+async fn next_report(
+    common: &Common,
+    stream: StreamId,
+    sender: &mpsc::Sender<v1::AgentMessage>,
+    sequence: u64,
+) -> Result<(), NobodyTakesReports> {
+    let room = sender.reserve().await.map_err(|_| NobodyTakesReports)?;
+    let interval = common.reports.pop(stream).await;
+    let dropped = common.reports.dropped();
+    let report = report(interval, sequence, dropped, Instant::now());
+    room.send(v1::AgentMessage {
+        message: Some(Outgoing::Report(report)),
+    });
+    instruments::report_sent(dropped);
+    Ok(())
+}
+
+struct LostOnDrop<'a> {
+    common: &'a Common,
+    id: StreamId,
+}
+
+impl Drop for LostOnDrop<'_> {
+    fn drop(&mut self) {
+        self.common.lost(self.id);
     }
 }
 

@@ -22,7 +22,7 @@ use super::DEADLINE;
 pub struct Scaler {
     pub address: SocketAddr,
     messages: mpsc::Receiver<FromAgent>,
-    configuration: watch::Sender<v1::Configuration>,
+    configuration: watch::Sender<Option<v1::Configuration>>,
     server: JoinHandle<()>,
 }
 
@@ -32,8 +32,17 @@ impl Scaler {
         Self::start_at("127.0.0.1:0".parse().expect("an address"), configuration).await
     }
 
+    /// One that says that it does not lead, until it has a configuration.
+    pub async fn start_standby() -> Self {
+        Self::serve("127.0.0.1:0".parse().expect("an address"), None).await
+    }
+
     /// The same at a given address, which may still be in use for a moment.
     pub async fn start_at(address: SocketAddr, configuration: v1::Configuration) -> Self {
+        Self::serve(address, Some(configuration)).await
+    }
+
+    async fn serve(address: SocketAddr, configuration: Option<v1::Configuration>) -> Self {
         let listener = timeout(DEADLINE, async {
             loop {
                 match TcpListener::bind(address).await {
@@ -70,7 +79,7 @@ impl Scaler {
     }
 
     pub fn configure(&self, configuration: v1::Configuration) {
-        self.configuration.send_replace(configuration);
+        self.configuration.send_replace(Some(configuration));
     }
 
     pub async fn hello(&mut self) -> v1::Hello {
@@ -125,7 +134,7 @@ impl Scaler {
 
 struct Recorder {
     messages: mpsc::Sender<FromAgent>,
-    configuration: watch::Receiver<v1::Configuration>,
+    configuration: watch::Receiver<Option<v1::Configuration>>,
 }
 
 #[tonic::async_trait]
@@ -146,7 +155,10 @@ impl Telemetry for Recorder {
                     changed = configuration.changed() => {
                         // The scaler was dropped: so is this stream.
                         if changed.is_err() { return }
-                        let message = ToAgent::Configuration(configuration.borrow_and_update().clone());
+                        let message = match configuration.borrow_and_update().clone() {
+                            Some(configuration) => ToAgent::Configuration(configuration),
+                            None => ToAgent::Standby(v1::Standby::default()),
+                        };
                         let _ = sender.send(Ok(v1::ScalerMessage { message: Some(message) })).await;
                     }
                     message = incoming.message() => {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use scaler_core::{PolicyError, policy};
+use scaler_core::{PolicyError, ScalingPolicy, policy};
 use serde::Serialize;
 
 use crate::cli::CheckArgs;
@@ -47,7 +47,8 @@ pub fn main(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 /// Checks files, and the policy files directly in directories.
 pub fn check(paths: &[PathBuf]) -> Report {
     let mut report = Report::default();
-    let mut policies = Vec::new();
+    let mut policies: Vec<ScalingPolicy> = Vec::new();
+    let mut claims = Vec::new();
     let files: Vec<PathBuf> = paths
         .iter()
         .flat_map(|path| expand(path, &mut report.errors))
@@ -64,16 +65,21 @@ pub fn check(paths: &[PathBuf]) -> Report {
                 continue;
             }
         };
-        match policy::load(&text, &file.path.to_string_lossy()) {
-            Ok(loaded) => policies.extend(loaded),
-            Err(errors) => report.errors.extend(by_line(errors)),
+        let reading = policy::read(&text, &file.path.to_string_lossy());
+        claims.extend(reading.claims);
+        match reading.errors.is_empty() {
+            true => policies.extend(reading.policies),
+            false => report.errors.extend(by_line(reading.errors)),
         }
     }
-    report.valid = policies.len();
-    if let Err(clashes) = policy::check_set(&policies) {
-        report.valid = report.valid.saturating_sub(clashes.len());
-        report.errors.extend(by_line(clashes));
-    }
+    let clashes = policy::check_claims(&claims);
+    let clashing = |policy: &&ScalingPolicy| {
+        let origin = &policy.origin;
+        let mut clashes = clashes.iter();
+        clashes.any(|clash| (&clash.file, Some(clash.line)) == (&origin.file, origin.line))
+    };
+    report.valid = policies.len() - policies.iter().filter(clashing).count();
+    report.errors.extend(by_line(clashes));
     report
 }
 

@@ -1,24 +1,45 @@
 //! The way to the API server, and its errors in words that someone can act on.
 
+mod problems;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use crate::workloads::Resource;
+pub(crate) use problems::chain;
+use problems::is_untrusted;
+pub use problems::{explain, explain_watch, is_expired, is_transient, retry_after, status_code};
 
 /// How long a starting API server is waited for.
 const START_PATIENCE: Duration = Duration::from_secs(15);
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// A server that does not take a connection or a request in this time is as good as absent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A watch is asked for anew this often; both sides' proof that the other one is there. From where
+/// it left off, so it costs the API server a request and no list. The client's default is 290 s.
+pub const WATCH_SECONDS: u32 = 30;
+/// A connection on which nothing came for this long is dead, though nobody closed it: the machine at
+/// its other end lost its power, or a firewall forgot it. More than a watch may be silent.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
+/// Without these there is no scaling: HorizontalPodAutoscalers, because nothing may be written
+/// unless it is known that nobody else writes.
+const MUST_BE_READ: [&str; 4] = [
+    "deployments",
+    "replicasets",
+    "pods",
+    "horizontalpodautoscalers",
+];
 
 /// Why the cluster cannot be used.
 #[derive(Debug, Error)]
@@ -70,6 +91,22 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClusterError> 
     connect_within(START_PATIENCE, kubeconfig).await
 }
 
+/// The same for as long as it takes: for a scaler whose ports are open already, so that `/ready`
+/// tells what it waits for while an API server is away.
+///
+/// # Errors
+/// When there is no configuration, and at once when the server refuses.
+pub async fn connect_patiently(kubeconfig: Option<&Path>) -> Result<Client, ClusterError> {
+    loop {
+        match connect_within(START_PATIENCE, kubeconfig).await {
+            Err(error @ ClusterError::Unreachable { .. }) => {
+                warn!(%error, "waiting for the API server");
+            }
+            answer => return answer,
+        }
+    }
+}
+
 async fn connect_within(
     patience: Duration,
     kubeconfig: Option<&Path>,
@@ -82,10 +119,10 @@ async fn connect_within(
     })?;
     let mut last_problem = None;
     let listing = async {
-        for resource in Resource::ALL {
+        for resource in MUST_BE_READ {
             while let Err(error) = try_list(resource, client.clone()).await {
                 if !is_transient(&error) || is_untrusted(&error) {
-                    return Err(explain("list", resource.name(), &error));
+                    return Err(explain("list", resource, &error));
                 }
                 let problem = chain(&error);
                 if last_problem.as_ref() != Some(&problem) {
@@ -109,7 +146,28 @@ async fn connect_within(
     }
 }
 
+/// Makes every request end, and every failure seen.
+///
+/// kube 5 repeats what was answered with 429, 503 or 504 by itself, up to fifteen times over
+/// minutes, below everything that could tell of it: a PATCH would be sent again long after
+/// leadership was asked, an outage would look like silence. Here each caller repeats, in its own way:
+/// `apply` for some seconds and only while it leads, watches for ever, an election in rounds.
+fn harden(config: &mut Config) {
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.write_timeout = Some(WRITE_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    // Else the time that a pooled connection idled counts as the next answer's.
+    config.reset_reader_on_write = true;
+}
+
 async fn load_config(kubeconfig: Option<&Path>) -> Result<Config, ClusterError> {
+    let mut config = find_config(kubeconfig).await?;
+    harden(&mut config);
+    Ok(config)
+}
+
+async fn find_config(kubeconfig: Option<&Path>) -> Result<Config, ClusterError> {
     let Some(path) = kubeconfig else {
         return Config::infer()
             .await
@@ -127,107 +185,20 @@ async fn load_config(kubeconfig: Option<&Path>) -> Result<Config, ClusterError> 
         .map_err(unusable)
 }
 
-async fn try_list(resource: Resource, client: Client) -> Result<(), kube::Error> {
+async fn try_list(resource: &str, client: Client) -> Result<(), kube::Error> {
     let one = ListParams::default().limit(1);
     match resource {
-        Resource::Deployments => Api::<Deployment>::all(client).list(&one).await.map(drop),
-        Resource::ReplicaSets => Api::<PartialObjectMeta<ReplicaSet>>::all(client)
+        "deployments" => Api::<Deployment>::all(client).list(&one).await.map(drop),
+        "replicasets" => Api::<PartialObjectMeta<ReplicaSet>>::all(client)
             .list(&one)
             .await
             .map(drop),
-        Resource::Pods => Api::<Pod>::all(client).list(&one).await.map(drop),
+        "pods" => Api::<Pod>::all(client).list(&one).await.map(drop),
+        _ => Api::<HorizontalPodAutoscaler>::all(client)
+            .list(&one)
+            .await
+            .map(drop),
     }
-}
-
-/// Whether trying the same again may help.
-pub fn is_transient(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
-        kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => true,
-        _ => false,
-    }
-}
-
-/// Whether the server's certificate was refused: waiting does not change that.
-fn is_untrusted(error: &kube::Error) -> bool {
-    chain(error).contains("invalid peer certificate")
-}
-
-/// The HTTP status that the API server answered with, if it answered.
-pub fn status_code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
-}
-
-/// What went wrong with `verb` on `resource` (such as `deployments/scale`), and what to do.
-pub fn explain(verb: &str, resource: &str, error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if status.code == 401 => format!(
-            "unauthorized ({}): the token or certificate of the kubeconfig is not, or no longer, valid",
-            status.message
-        ),
-        kube::Error::Api(status) if status.code == 403 => {
-            let group = group_of(resource);
-            format!(
-                "forbidden: may not {verb} {resource} ({}); grant it to the scaler in a ClusterRole: \
-                 {{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [{}]}}",
-                status.message,
-                needed_verbs(resource),
-            )
-        }
-        kube::Error::Api(status) => {
-            format!("{verb} {resource}: {} ({})", status.message, status.code)
-        }
-        other if is_untrusted(other) => format!(
-            "{}; expected a server whose certificate is signed by the CA of the kubeconfig \
-             (certificate-authority-data), for the address that it names",
-            chain(other)
-        ),
-        other => format!("{verb} {resource}: {}", chain(other)),
-    }
-}
-
-/// [`explain`] for a failed watch.
-pub fn explain_watch(resource: Resource, error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) => explain("list", resource.name(), error),
-        watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            explain("watch", resource.name(), error)
-        }
-        other => format!("watch {resource}: {other}"),
-    }
-}
-
-fn group_of(resource: &str) -> &'static str {
-    match resource {
-        "pods" | "events" => "",
-        _ => "apps",
-    }
-}
-
-fn needed_verbs(resource: &str) -> &'static str {
-    match resource {
-        "deployments/scale" => "\"get\", \"patch\"",
-        "events" => "\"create\"",
-        _ => "\"get\", \"list\", \"watch\"",
-    }
-}
-
-/// An error with its causes, without the repetitions that wrapping brings.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::problems::{ASKED_TO_WAIT, LONGEST_WAIT};
 use super::*;
 use kube::core::Status;
 use std::io::{Read, Write};
@@ -17,6 +18,10 @@ fn forbidden_names_verb_resource_and_the_rule_to_add() {
          verbs: [\"get\", \"patch\"]}"
     );
     assert!(explain("list", "pods", &api_error(403, "")).contains("apiGroups: [\"\"]"));
+    let text = explain("patch", "pods", &api_error(403, ""));
+    assert!(text.contains("\"watch\", \"patch\"]"), "{text}");
+    let text = explain("list", "horizontalpodautoscalers", &api_error(403, ""));
+    assert!(text.contains("apiGroups: [\"autoscaling\"]"), "{text}");
 }
 
 #[test]
@@ -101,5 +106,57 @@ async fn a_missing_kubeconfig_is_named_with_its_option() {
             .to_string()
             .starts_with("--kubeconfig /nowhere/kubeconfig: "),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_repeated_or_awaited_for_ever_behind_our_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kubeconfig");
+    let text = "apiVersion: v1
+kind: Config
+clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]
+users: [{name: a, user: {token: b}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+current-context: a
+";
+    std::fs::write(&path, text).unwrap();
+    let config = load_config(Some(&path)).await.unwrap();
+    assert!(!config.default_retry, "it would not ask who leads");
+    assert_eq!(config.read_timeout, Some(READ_TIMEOUT));
+    let watch = Duration::from_secs(WATCH_SECONDS.into());
+    assert!(watch < READ_TIMEOUT, "a silent watch is not a dead one");
+}
+
+#[test]
+fn a_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
+    let asks = |code: u16, seconds: u32| {
+        let status = serde_json::json!({
+            "status": "Failure", "message": "busy", "reason": "TooManyRequests", "code": code,
+            "details": {"retryAfterSeconds": seconds},
+        });
+        let status: Status = serde_json::from_value(status).unwrap();
+        retry_after(&kube::Error::Api(status.boxed()))
+    };
+    assert_eq!(asks(429, 3), Duration::from_secs(3));
+    assert_eq!(asks(503, 2), Duration::from_secs(2));
+    assert_eq!(asks(429, 3600), LONGEST_WAIT);
+    assert_eq!(asks(500, 0), Duration::ZERO);
+    assert_eq!(
+        retry_after(&api_error(429, "")),
+        ASKED_TO_WAIT,
+        "as API priority says it"
+    );
+}
+
+#[test]
+fn a_lease_needs_a_role_of_its_own() {
+    let text = explain("update", "leases", &api_error(403, "no"));
+    assert!(
+        text.ends_with(
+            "grant it to the scaler in a Role: {apiGroups: [\"coordination.k8s.io\"], resources: \
+             [\"leases\"], verbs: [\"get\", \"create\", \"update\"]}"
+        ),
+        "{text}"
     );
 }

@@ -1,27 +1,28 @@
 //! The checked configuration of `scaler run`: what exists as a value of these types is usable.
 
+mod error;
+mod tls;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thiserror::Error;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::ServerTlsConfig;
 
 use crate::cli::{LogFormat, RunArgs};
-use crate::cluster::chain;
+use crate::election::Timing;
+pub use error::ConfigError;
 
 /// Reports faster than this cost more than they tell; slower ones are no autoscaling.
 const INTERVAL_RANGE: std::ops::RangeInclusive<f64> = 0.1..=60.0;
-/// A client that does not finish its handshake is not waited for.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything `scaler run` needs, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Directory of policy files; exists.
-    pub policies: PathBuf,
+    /// Directory of policy files, if there is one; exists.
+    pub policies: Option<PathBuf>,
     /// The kubeconfig named by the user, if any.
     pub kubeconfig: Option<PathBuf>,
     /// Where agents connect.
@@ -32,10 +33,47 @@ pub struct Config {
     pub interval: Duration,
     /// TLS of the agents' endpoint.
     pub tls: Option<ServerTlsConfig>,
+    /// How the leader is elected; `None` for a scaler that is the only one.
+    pub election: Option<ElectionConfig>,
     /// How often replica counts may change.
     pub change_limits: ChangeLimits,
+    /// Whether a scale-down first marks idle pods for deletion.
+    pub pod_deletion_costs: bool,
+    /// Where everything is recorded, if it is.
+    pub record: Option<RecordConfig>,
     /// The form of log lines.
     pub log_format: LogFormat,
+}
+
+/// How one of several scalers is elected.
+#[derive(Debug, Clone)]
+pub struct ElectionConfig {
+    /// The Lease's name.
+    pub lease: String,
+    /// Its namespace; `None` is the client's own.
+    pub namespace: Option<String>,
+    /// How fast leadership moves.
+    pub timing: Timing,
+    /// Where agents reach this scaler, if it was said.
+    pub advertise: Option<String>,
+}
+
+impl ElectionConfig {
+    /// Where agents reach this scaler, which listens on `bound`; empty when nobody can know, as for
+    /// all addresses of a machine.
+    pub fn advertised(&self, bound: SocketAddr) -> String {
+        let known = (!bound.ip().is_unspecified()).then(|| bound.to_string());
+        self.advertise.clone().or(known).unwrap_or_default()
+    }
+}
+
+/// Where to record, and how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordConfig {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Most bytes in it.
+    pub max_bytes: u64,
 }
 
 /// How often replica counts may change.
@@ -60,56 +98,6 @@ impl Default for ChangeLimits {
     }
 }
 
-/// Why a command line is not a configuration.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The directory of policies cannot be used.
-    #[error("--policies {}: {problem}; name a directory of ScalingPolicy files (*.yaml)", path.display())]
-    Policies {
-        /// What was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// An interval outside the sensible range.
-    #[error("--interval-seconds {given}: expected {} to {} seconds", INTERVAL_RANGE.start(), INTERVAL_RANGE.end())]
-    Interval {
-        /// What was given.
-        given: f64,
-    },
-    /// One of a pair of TLS options is missing.
-    #[error(
-        "{given} needs {missing} too: TLS for agents takes --tls-cert and --tls-key, and --tls-client-ca to demand client certificates"
-    )]
-    IncompleteTls {
-        /// The option that was given.
-        given: &'static str,
-        /// The option that is missing.
-        missing: &'static str,
-    },
-    /// A TLS file cannot be read.
-    #[error("{option} {}: {source}", path.display())]
-    TlsFile {
-        /// The option that named the file.
-        option: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it cannot be read.
-        source: std::io::Error,
-    },
-    /// The TLS files can be read, and TLS cannot use them.
-    #[error(
-        "{files}: {problem}; expected PEM files: the certificate (followed by those between it and \
-         its CA), the private key of that very certificate, and the CA's certificate"
-    )]
-    UnusableTls {
-        /// The options and the files they name.
-        files: String,
-        /// What TLS says.
-        problem: String,
-    },
-}
-
 impl TryFrom<RunArgs> for Config {
     type Error = ConfigError;
 
@@ -119,9 +107,12 @@ impl TryFrom<RunArgs> for Config {
                 given: args.interval_seconds,
             });
         }
-        check_policy_directory(&args.policies)?;
+        if let Some(directory) = &args.policies {
+            check_policy_directory(directory)?;
+        }
         Ok(Config {
-            tls: load_tls(&args)?,
+            tls: tls::load(&args)?,
+            election: election(&args)?,
             policies: args.policies,
             kubeconfig: args.kubeconfig,
             grpc_address: args.grpc_address,
@@ -132,9 +123,37 @@ impl TryFrom<RunArgs> for Config {
                 deployment_burst: args.deployment_change_burst,
                 cluster_per_second: args.cluster_changes_per_second,
             },
+            pod_deletion_costs: args.pod_deletion_costs,
+            record: args.record.map(|directory| RecordConfig {
+                directory,
+                max_bytes: u64::from(args.record_max_mib.get()) << 20,
+            }),
             log_format: args.log_format,
         })
     }
+}
+
+fn election(args: &RunArgs) -> Result<Option<ElectionConfig>, ConfigError> {
+    let timing = Timing::for_lease(args.lease_seconds)?;
+    if let Some(given) = args.advertise.as_ref().filter(|given| !is_address(given)) {
+        return Err(ConfigError::Advertise {
+            given: given.clone(),
+        });
+    }
+    Ok(args.leader_election.then(|| ElectionConfig {
+        lease: args.lease.clone(),
+        namespace: args.lease_namespace.clone(),
+        timing,
+        advertise: args.advertise.clone(),
+    }))
+}
+
+/// `HOST:PORT`, where the host may be a name or a bracketed IPv6 address.
+fn is_address(text: &str) -> bool {
+    let authority: Result<http::uri::Authority, _> = text.parse();
+    authority.is_ok_and(|authority| {
+        authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty()
+    })
 }
 
 fn check_policy_directory(path: &Path) -> Result<(), ConfigError> {
@@ -144,52 +163,6 @@ fn check_policy_directory(path: &Path) -> Result<(), ConfigError> {
             path: path.to_owned(),
             problem: error.to_string(),
         })
-}
-
-fn load_tls(args: &RunArgs) -> Result<Option<ServerTlsConfig>, ConfigError> {
-    let incomplete = |given, missing| Err(ConfigError::IncompleteTls { given, missing });
-    let (cert, key) = match (&args.tls_cert, &args.tls_key, &args.tls_client_ca) {
-        (None, None, None) => return Ok(None),
-        (Some(cert), Some(key), _) => (cert, key),
-        (Some(_), None, _) => return incomplete("--tls-cert", "--tls-key"),
-        (None, Some(_), _) => return incomplete("--tls-key", "--tls-cert"),
-        (None, None, Some(_)) => return incomplete("--tls-client-ca", "--tls-cert"),
-    };
-    let identity = Identity::from_pem(read("--tls-cert", cert)?, read("--tls-key", key)?);
-    let mut tls = ServerTlsConfig::new()
-        .identity(identity)
-        .timeout(HANDSHAKE_TIMEOUT);
-    if let Some(ca) = &args.tls_client_ca {
-        tls = tls.client_ca_root(Certificate::from_pem(read("--tls-client-ca", ca)?));
-    }
-    // Only for what it says about the files; the real one is built when serving starts.
-    match Server::builder().tls_config(tls.clone()) {
-        Ok(_) => Ok(Some(tls)),
-        Err(error) => Err(ConfigError::UnusableTls {
-            files: named_files(args),
-            problem: chain(&error),
-        }),
-    }
-}
-
-fn named_files(args: &RunArgs) -> String {
-    let named = [
-        ("--tls-cert", &args.tls_cert),
-        ("--tls-key", &args.tls_key),
-        ("--tls-client-ca", &args.tls_client_ca),
-    ];
-    let given = named
-        .iter()
-        .filter_map(|(option, path)| Some(format!("{option} {}", path.as_ref()?.display())));
-    given.collect::<Vec<_>>().join(", ")
-}
-
-fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|source| ConfigError::TlsFile {
-        option,
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
@@ -259,6 +232,32 @@ mod tests {
             let text = error(cert, key, ca).unwrap_err();
             let files = format!("--tls-cert {cert}, --tls-key {key}, --tls-client-ca {ca}: ");
             assert!(text.starts_with(&files), "{text}");
+        }
+    }
+
+    #[test]
+    fn election_is_on_and_its_options_are_checked() {
+        let election = parse(&["--policies", "/"]).unwrap().election.unwrap();
+        assert_eq!(election.timing, Timing::default());
+        let advertised = |bound: &str| election.advertised(bound.parse().unwrap());
+        assert_eq!(advertised("127.0.0.1:9100"), "127.0.0.1:9100");
+        assert_eq!(advertised("0.0.0.0:9100"), "", "every address is none");
+        let off = parse(&["--policies", "/", "--leader-election", "false"]).unwrap();
+        assert!(off.election.is_none());
+        let refused = |option: &str, value: &str| {
+            parse(&["--policies", "/", option, value])
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            refused("--lease-seconds", "1"),
+            "--lease-seconds 1: expected 3 to 60 seconds"
+        );
+        for bad in ["10.0.0.7", ":9100", "http://10.0.0.7:9100", "10.0.0.7:0"] {
+            assert!(
+                refused("--advertise", bad).contains("expected HOST:PORT"),
+                "{bad}"
+            );
         }
     }
 

@@ -9,6 +9,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => scaler::run::main(*args),
         Command::Check(args) => scaler::check::main(&args),
+        Command::Explain(args) => scaler::explain::main(&args),
+        Command::Replay(args) => scaler::replay::main(&args),
+        Command::Crd => scaler::crd::main(),
+        Command::Convert(args) => scaler::convert::main(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

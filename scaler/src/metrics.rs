@@ -4,18 +4,23 @@
 //! policies (`namespace`, `deployment`, `metric`, `container`, `statistic`). An error's text is
 //! never a label.
 
+mod describe;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
-use scaler_core::Decision;
+use scaler_core::{Decision, Mode, Unit};
 
 use crate::workloads::DeploymentKey;
 
 /// Gauges that nobody has set for this long belong to a policy that is gone, and disappear.
 const GAUGES_EXPIRE_AFTER: Duration = Duration::from_secs(300);
+
+/// A label's name and value.
+type Label = (&'static str, String);
 
 /// Latencies of decisions and writes, in seconds.
 const LATENCY_BUCKETS: [f64; 10] = [
@@ -37,90 +42,8 @@ fn start_recorder() -> PrometheusHandle {
     let handle = recorder.handle();
     // An error means that the process has another recorder; then /metrics stays empty.
     let _ = metrics::set_global_recorder(recorder);
-    describe();
+    describe::all();
     handle
-}
-
-fn describe() {
-    describe_gauge!("viperscale_agents_connected", "Node agents with a stream.");
-    describe_gauge!(
-        "viperscale_targets",
-        "Containers that agents were told to measure."
-    );
-    describe_counter!(
-        "viperscale_streams_total",
-        "Agent streams, by how they ended or began."
-    );
-    describe_counter!(
-        "viperscale_reports_total",
-        "Reports received, by what became of them."
-    );
-    describe_counter!(
-        "viperscale_samples_total",
-        "Container samples, by what became of them."
-    );
-    describe_counter!(
-        "viperscale_agent_dropped_reports_total",
-        "Reports agents threw away."
-    );
-    describe_counter!(
-        "viperscale_missing_targets_total",
-        "Targets agents could not measure."
-    );
-    describe_counter!(
-        "viperscale_configurations_total",
-        "Configurations pushed to agents."
-    );
-    describe_gauge!("viperscale_policies", "Policies, by state.");
-    describe_gauge!(
-        "viperscale_policy_errors",
-        "Errors in policy files at the last reload."
-    );
-    describe_counter!(
-        "viperscale_policy_reloads_total",
-        "Reloads of the policy directory."
-    );
-    describe_counter!(
-        "viperscale_watch_errors_total",
-        "Failed watches of the API server."
-    );
-    describe_counter!("viperscale_decisions_total", "Decisions, by reason.");
-    describe_histogram!(
-        "viperscale_decision_seconds",
-        "Time to decide for one deployment."
-    );
-    describe_gauge!(
-        "viperscale_replicas_current",
-        "spec.replicas seen by the last decision."
-    );
-    describe_gauge!(
-        "viperscale_replicas_desired",
-        "Replicas wanted by the last decision."
-    );
-    describe_gauge!(
-        "viperscale_metric_value",
-        "Value of a policy's metric, in its base unit."
-    );
-    describe_gauge!(
-        "viperscale_metric_threshold",
-        "Threshold of that metric, in its base unit."
-    );
-    describe_counter!(
-        "viperscale_scale_writes_total",
-        "Wanted replica changes, by result."
-    );
-    describe_histogram!(
-        "viperscale_report_to_patch_seconds",
-        "From the arrival of the deciding report to the API server's answer to the PATCH."
-    );
-    describe_counter!(
-        "viperscale_events_total",
-        "Kubernetes Events written, by result."
-    );
-    describe_gauge!(
-        "viperscale_samples_refused",
-        "Samples without room in the windows."
-    );
 }
 
 /// The number of connected agents.
@@ -165,6 +88,26 @@ pub(crate) fn configuration_sent() {
     counter!("viperscale_configurations_total").increment(1);
 }
 
+/// Whether this scaler leads.
+pub(crate) fn leads(leads: bool) {
+    gauge!("viperscale_leader").set(f64::from(u8::from(leads)));
+}
+
+/// This scaler began to lead.
+pub(crate) fn became_leader() {
+    counter!("viperscale_leaderships_total").increment(1);
+}
+
+/// A request of leader election failed.
+pub(crate) fn lease_failed() {
+    counter!("viperscale_lease_errors_total").increment(1);
+}
+
+/// For how long a user of the API server has had no good answer; zero when it has.
+pub(crate) fn api_failing(source: &'static str, failing: Duration) {
+    gauge!("viperscale_api_failing_seconds", "resource" => source).set(failing.as_secs_f64());
+}
+
 /// How many policies are in which state.
 pub(crate) fn policies(in_force: usize, without_deployment: usize, refused: usize) {
     gauge!("viperscale_policies", "state" => "in_force").set(in_force as f64);
@@ -172,12 +115,29 @@ pub(crate) fn policies(in_force: usize, without_deployment: usize, refused: usiz
     gauge!("viperscale_policies", "state" => "refused").set(refused as f64);
 }
 
-/// How many errors the policy files have now.
+/// How many policies in force are in which mode.
+pub(crate) fn policy_modes(counts: [(Mode, usize); 3]) {
+    for (mode, count) in counts {
+        gauge!("viperscale_policy_modes", "mode" => format!("{mode:?}")).set(count as f64);
+    }
+}
+
+/// How many deployments under a policy another autoscaler scales too.
+pub(crate) fn conflicts(count: usize) {
+    gauge!("viperscale_conflicts").set(count as f64);
+}
+
+/// A pod's deletion cost was written or reset, or not; `result` is one of a fixed set of words.
+pub(crate) fn deletion_cost(result: &'static str) {
+    counter!("viperscale_deletion_costs_total", "result" => result).increment(1);
+}
+
+/// How many problems the policy files and objects have now.
 pub(crate) fn policy_errors(count: usize) {
     gauge!("viperscale_policy_errors").set(count as f64);
 }
 
-/// The policy directory was read.
+/// The policies changed.
 pub(crate) fn policies_reloaded(errors: usize) {
     let result = if errors == 0 { "ok" } else { "errors" };
     counter!("viperscale_policy_reloads_total", "result" => result).increment(1);
@@ -200,6 +160,7 @@ pub(crate) fn decided(deployment: &DeploymentKey, decision: &Decision, took: Dur
     gauge!("viperscale_replicas_current", &labels).set(f64::from(decision.current));
     gauge!("viperscale_replicas_desired", &labels).set(f64::from(decision.desired));
     let [namespace, name] = labels;
+    states(decision, &namespace, &name);
     for evidence in &decision.evidence {
         let labels = [
             namespace.clone(),
@@ -207,11 +168,58 @@ pub(crate) fn decided(deployment: &DeploymentKey, decision: &Decision, took: Dur
             ("metric", evidence.metric.to_string()),
             ("container", evidence.container.clone().unwrap_or_default()),
             ("statistic", evidence.statistic.to_string()),
+            ("unit", unit_label(evidence.unit).to_owned()),
         ];
         gauge!("viperscale_metric_value", &labels).set(evidence.value.unwrap_or(f64::NAN));
         if let Some(threshold) = evidence.threshold {
             gauge!("viperscale_metric_threshold", &labels).set(threshold);
         }
+    }
+}
+
+/// Pods, conditions and demand: what alerts are made of.
+fn states(decision: &Decision, namespace: &Label, name: &Label) {
+    let pods = decision.pods;
+    let counts = [
+        ("ready", pods.ready),
+        ("unready", pods.unready),
+        ("missing", pods.missing),
+        ("contradictory", pods.contradictory),
+        ("leaving", pods.leaving),
+        ("ignored", pods.ignored),
+    ];
+    for (state, count) in counts {
+        let labels = [namespace.clone(), name.clone(), ("state", state.to_owned())];
+        gauge!("viperscale_pods", &labels).set(f64::from(count));
+    }
+    for condition in &decision.conditions {
+        let kind = ("condition", format!("{:?}", condition.kind));
+        let labels = [namespace.clone(), name.clone(), kind];
+        gauge!("viperscale_condition", &labels).set(f64::from(u8::from(condition.status)));
+    }
+    let demand = decision
+        .evidence
+        .iter()
+        .filter_map(|metric| metric.demand_cores);
+    if let Some(demand) = demand.reduce(f64::max) {
+        gauge!(
+            "viperscale_demand_cores",
+            &[namespace.clone(), name.clone()]
+        )
+        .set(demand);
+    }
+}
+
+/// The unit that the value's number is in.
+fn unit_label(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Time => "nanoseconds",
+        Unit::Bytes => "bytes",
+        Unit::Events => "events",
+        Unit::Share => "ratio",
+        Unit::TimePerSecond => "nanoseconds_per_second",
+        Unit::BytesPerSecond => "bytes_per_second",
+        Unit::EventsPerSecond => "events_per_second",
     }
 }
 
@@ -234,7 +242,31 @@ pub(crate) fn event(result: &'static str) {
     counter!("viperscale_events_total", "result" => result).increment(1);
 }
 
+/// A status of a policy object was, or was not, written.
+pub(crate) fn status_written(result: &'static str) {
+    counter!("viperscale_status_writes_total", "result" => result).increment(1);
+}
+
+/// There are more policy objects than are taken.
+pub(crate) fn policy_objects_dropped() {
+    counter!("viperscale_policy_objects_dropped_total").increment(1);
+}
+
 /// Samples that found no room so far.
 pub(crate) fn samples_refused(count: u64) {
-    gauge!("viperscale_samples_refused").set(count as f64);
+    counter!("viperscale_samples_refused_total").absolute(count);
 }
+
+/// A block of the recording was written, or not; `result` is one of a fixed set of words.
+pub(crate) fn recording_block(result: &'static str) {
+    counter!("viperscale_recording_blocks_total", "result" => result).increment(1);
+}
+
+/// The recording grew.
+pub(crate) fn recorded(bytes: u64) {
+    counter!("viperscale_recording_bytes_total").increment(bytes);
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

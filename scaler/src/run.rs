@@ -1,36 +1,44 @@
 //! `scaler run`: starts everything in an order that leaves nothing half-started, and stops it.
+//!
+//! Ports are taken first, so that probes and agents are answered while the API server is away; what
+//! lies between the edges is [`crate::parts`].
+
+mod listen;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use kube::Client;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, Readiness};
-use crate::apply::{Applier, Leadership, Limits};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
+use crate::cluster::{self, ClusterError};
 use crate::config::Config;
-use crate::controller::{self, Inputs, Journal, REPORT_QUEUE};
-use crate::events::Events;
-use crate::ingest::{self, Nodes, Shared};
-use crate::policies::{self, PolicySet};
-use crate::workloads::{Resource, Workloads};
-use crate::{cluster, metrics, telemetry, workloads};
+use crate::election::{self, boot_time};
+use crate::parts::{self, API_SERVER, Candidacy, Ground, Parts, Writes};
+use crate::policies::{self, Objects, PolicySet};
+use crate::recording::Recorder;
+use crate::{descriptors, metrics, telemetry};
+
+pub use listen::StartError;
+use listen::listen;
 
 /// How long tasks may take to end after a request to stop; writes under way take less.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// Observations of latencies wait in memory until then, 2,000 a second in a large cluster; scrapes
+/// digest them too, but not every installation is scraped.
+const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// What shells report for a process that SIGINT ended.
 const ABORTED: i32 = 130;
 
@@ -41,6 +49,7 @@ const ABORTED: i32 = 130;
 pub fn main(args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = Config::try_from(args)?;
     telemetry::install(config.log_format);
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -61,49 +70,32 @@ pub fn main(args: RunArgs) -> anyhow::Result<ExitCode> {
             warn!("aborted");
             std::process::exit(ABORTED);
         });
-        let starting = async {
-            let client = cluster::connect(config.kubeconfig.as_deref()).await?;
-            anyhow::Ok(Scaler::start(config, client, stop.clone()).await?)
-        };
-        let scaler = tokio::select! {
-            scaler = starting => scaler?,
-            () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
-        };
+        let kubeconfig = config.kubeconfig.clone();
+        let connecting = async move { cluster::connect_patiently(kubeconfig.as_deref()).await };
+        let scaler = Scaler::start_connecting(config, connecting, stop).await?;
         scaler.finished().await?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Why the scaler does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error(
-        "{option} {address}: {source}; stop what listens there, or name another address with {option} \
-         (or {variable})"
-    )]
-    Listen {
-        /// The option that names the address.
-        option: &'static str,
-        /// The environment variable that names it too.
-        variable: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
 /// Why a running scaler ended.
 #[derive(Debug, Error)]
-#[error("{task} ended unexpectedly{}", problem.as_ref().map(|p| format!(": {p}")).unwrap_or_default())]
+#[error("{}", self.text())]
 pub struct TaskEnded {
     task: &'static str,
     problem: Option<String>,
 }
 
-/// How a task ended: its name, and its error if it had one.
-type Ended = (&'static str, Option<String>);
+impl TaskEnded {
+    fn text(&self) -> String {
+        match (self.task, &self.problem) {
+            // Not an end but a refusal, which says what to do.
+            (API_SERVER, Some(problem)) => problem.clone(),
+            (task, Some(problem)) => format!("{task} ended unexpectedly: {problem}"),
+            (task, None) => format!("{task} ended unexpectedly"),
+        }
+    }
+}
 
 /// A running scaler.
 #[derive(Debug)]
@@ -112,14 +104,14 @@ pub struct Scaler {
     pub grpc_address: SocketAddr,
     /// Where the admin endpoints are.
     pub admin_address: SocketAddr,
-    tasks: JoinSet<Ended>,
-    /// Tasks that only end by being aborted.
+    parts: Parts,
+    /// Follow the policies and digest metrics; they end by being aborted.
     _followers: JoinSet<()>,
     stop: CancellationToken,
 }
 
 impl Scaler {
-    /// Starts every part. They stop when `stop` is cancelled.
+    /// Starts every part with a client that is known to work. They stop when `stop` is cancelled.
     ///
     /// # Errors
     /// When an address is in use; nothing has been started then.
@@ -128,107 +120,90 @@ impl Scaler {
         client: Client,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
+        Self::start_connecting(config, std::future::ready(Ok(client)), stop).await
+    }
+
+    /// Takes the ports and serves at once, as a standby that says what it waits for; everything that
+    /// needs the API server follows when `connecting` has a client. When it has an error instead,
+    /// [`Scaler::finished`] tells.
+    ///
+    /// # Errors
+    /// When an address is in use; nothing has been started then.
+    pub async fn start_connecting(
+        config: Config,
+        connecting: impl Future<Output = Result<Client, ClusterError>> + Send + 'static,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
         let (grpc, grpc_address) = listen(
             "--grpc-address",
             "VIPERSCALE_GRPC_ADDRESS",
             config.grpc_address,
-        )
-        .await?;
+        )?;
         let (admin, admin_address) = listen(
             "--admin-address",
             "VIPERSCALE_ADMIN_ADDRESS",
             config.admin_address,
-        )
-        .await?;
+        )?;
 
         let clock = Clock::start();
-        let journal = Arc::new(Journal::default());
-        let workloads = Arc::new(Workloads::default());
+        let recorder = match &config.record {
+            Some(record) => Recorder::start(&record.directory, record.max_bytes, clock)?,
+            None => Recorder::off(),
+        };
         let mut readiness = Readiness::default();
         let mut followers = JoinSet::new();
-        for resource in Resource::ALL {
-            let synced = readiness.gate(resource.name());
-            let workloads = workloads.clone();
-            followers.spawn(workloads::watch(
-                resource,
-                client.clone(),
-                workloads,
-                clock,
-                synced,
-            ));
-        }
-        let policies = follow_policies(&config, &mut readiness, &mut followers);
-        let grpc_open = readiness.gate("grpc");
-
-        let (reports, reports_received) = mpsc::channel(REPORT_QUEUE);
-        let shared = Arc::new(Shared {
-            clock,
-            interval: config.interval,
-            workloads: workloads.clone(),
-            policies: policies.clone(),
-            nodes: Nodes::default(),
-            reports,
-            stop: stop.clone(),
+        let (objects, known) = watch::channel(Objects::default());
+        let policies = follow_policies(&config, known, &mut readiness, &mut followers);
+        let candidacy = config.election.map(|election| Candidacy {
+            agents_address: election.advertised(grpc_address),
+            lease: election.lease,
+            namespace: election.namespace,
+            identity: election::identity(),
+            timing: election.timing,
+            now: boot_time::now,
         });
-        let (events, write_events) = Events::start(client.clone());
-        let limits = Limits::new(config.change_limits);
-        let applier = Arc::new(Applier::new(client, limits, Leadership::always(), events));
-        let inputs = Inputs {
+        let ground = Ground {
             clock,
-            interval: config.interval,
-            workloads,
+            connecting,
             policies,
-            reports: reports_received,
-            applier,
-            journal: journal.clone(),
+            objects,
+            candidacy,
+            agents: descriptors::unhurried(TcpIncoming::from(grpc).with_nodelay(Some(true))),
+            tls: config.tls,
+            interval: config.interval,
+            writes: Writes {
+                limits: config.change_limits,
+                pod_deletion_costs: config.pod_deletion_costs,
+            },
+            recorder,
         };
-
-        let mut tasks = JoinSet::new();
+        let recorded = metrics::install();
+        let digested = recorded.clone();
+        followers.spawn(async move {
+            loop {
+                sleep(METRICS_UPKEEP_EVERY).await;
+                digested.run_upkeep();
+            }
+        });
+        let mut parts = parts::start(ground, readiness, stop.clone());
         let admin_state = Admin {
             clock,
-            readiness: readiness.clone(),
-            journal,
-            metrics: metrics::install(),
+            readiness: parts.readiness.clone(),
+            journal: parts.journal.clone(),
+            metrics: recorded,
+            health: parts.health.clone(),
+            role: parts.role.clone(),
             stop: stop.clone(),
         };
-        tasks.spawn(async move {
-            (
-                "admin",
-                admin::serve(admin_state, admin)
-                    .await
-                    .err()
-                    .map(|e| e.to_string()),
-            )
-        });
-        let served = ingest::serve(
-            shared.clone(),
-            config.tls,
-            TcpIncoming::from(grpc).with_nodelay(Some(true)),
-        );
-        tasks.spawn(async move { ("grpc", served.await.err().map(|error| format!("{error:?}"))) });
-        grpc_open.send_replace(true);
-        tasks.spawn(async move {
-            write_events.await;
-            ("events", None)
-        });
-        let stop_controller = stop.clone();
-        let mut everything_known = readiness;
-        tasks.spawn(async move {
-            tokio::select! {
-                () = everything_known.wait() => {}
-                () = stop_controller.cancelled() => return ("controller", None),
-            }
-            info!("ready");
-            // Only now: half-known workloads would look like missing deployments and targets.
-            let _distribute = AbortOnDrop(tokio::spawn(ingest::distribute(shared)));
-            controller::run(inputs, stop_controller).await;
-            ("controller", None)
+        parts.tasks.spawn(async move {
+            let served = admin::serve(admin_state, admin).await;
+            ("admin", served.err().map(|error| error.to_string()))
         });
         info!(%grpc_address, %admin_address, "scaler started");
         Ok(Scaler {
             grpc_address,
             admin_address,
-            tasks,
+            parts,
             _followers: followers,
             stop,
         })
@@ -239,7 +214,8 @@ impl Scaler {
     /// # Errors
     /// When a part ended by itself; the others are stopped then.
     pub async fn finished(mut self) -> Result<(), TaskEnded> {
-        let first = self.tasks.join_next().await;
+        let tasks = &mut self.parts.tasks;
+        let first = tasks.join_next().await;
         let failure = match first {
             _ if self.stop.is_cancelled() => None,
             Some(Ok((task, problem))) => Some(TaskEnded { task, problem }),
@@ -257,7 +233,7 @@ impl Scaler {
             );
         }
         self.stop.cancel();
-        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        let rest = async { while tasks.join_next().await.is_some() {} };
         if timeout(STOP_PATIENCE, rest).await.is_err() {
             warn!("not everything stopped in time");
         }
@@ -266,39 +242,16 @@ impl Scaler {
     }
 }
 
-/// Aborts a task with its owner.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn listen(
-    option: &'static str,
-    variable: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let error = |source| StartError::Listen {
-        option,
-        variable,
-        address,
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(error)?;
-    let bound = listener.local_addr().map_err(error)?;
-    Ok((listener, bound))
-}
-
+/// Follows the directory, and mixes its policies with those of `objects`.
 fn follow_policies(
     config: &Config,
+    objects: watch::Receiver<Objects>,
     readiness: &mut Readiness,
     followers: &mut JoinSet<()>,
 ) -> watch::Receiver<PolicySet> {
     let loaded = readiness.gate("policies");
     let (published, policies) = watch::channel(PolicySet::default());
-    followers.spawn(policies::watch(config.policies.clone(), published));
+    followers.spawn(policies::watch(config.policies.clone(), objects, published));
     let mut first = policies.clone();
     followers.spawn(async move {
         if first.changed().await.is_ok() {

@@ -40,6 +40,14 @@ fn two_policies_for_one_deployment_are_a_mistake() {
 }
 
 #[test]
+fn a_clash_is_named_even_when_other_documents_of_the_file_are_invalid() {
+    assert_golden(
+        &["one.yaml", "clash-and-mistake.yaml"],
+        include_str!("check/clash-and-mistake.expected"),
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_a_mistake() {
     assert_golden(
         &["missing.yaml"],

@@ -17,6 +17,9 @@ fn scaler() -> Command {
     command
         .arg("run")
         .env_clear()
+        // The ports are taken first, and tests run beside each other.
+        .env("VIPERSCALE_GRPC_ADDRESS", "127.0.0.1:0")
+        .env("VIPERSCALE_ADMIN_ADDRESS", "127.0.0.1:0")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::{Cluster, Running, eventually};
 use probe_agent::orders::Orders;
-use probe_agent::stream::{Link, Queue, Stream, TlsFiles, endpoint};
+use probe_agent::stream::{Address, Link, Outbox, Stream, TlsFiles};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -140,14 +140,14 @@ impl Agent {
     fn start(url: &str, node: &str, tls: &TlsFiles) -> Self {
         let (link, linked) = watch::channel(Link::NeverUp);
         let stream = Stream {
-            endpoint: endpoint(url, tls).unwrap(),
+            addresses: vec![Address::parse(url, tls).unwrap()],
             hello: wire::Hello {
                 node_name: node.to_owned(),
                 ..wire::Hello::default()
             },
             default_interval: Duration::from_secs(1),
             grace: Duration::from_secs(60),
-            reports: Arc::new(Queue::bounded(NonZeroUsize::MIN)),
+            reports: Arc::new(Outbox::bounded(NonZeroUsize::MIN)),
             orders: Arc::new(Orders::default()),
             link,
         };

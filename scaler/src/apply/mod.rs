@@ -1,29 +1,46 @@
 //! The only writer: carries decisions out.
 //!
 //! ```text
-//! Change ─▶ leader? ─▶ rate limits ─▶ PATCH deployments/scale ─▶ Outcome, back to the controller
-//!                                          └─▶ Event on the Deployment
+//! Change ─▶ gate ─▶ rate limits ─▶ (fewer: mark idle pods) ─▶ PATCH deployments/scale ─▶ Outcome
+//!            ▲                                                     └─▶ Event on the Deployment
+//!  leadership, rivals, withdrawn policies: asked before each attempt
+//! journal ─▶ report ─▶ gate ─▶ rate limits ─▶ PATCH scalingpolicies/status
 //! ```
 //!
-//! Invariant: nothing else in this crate changes an object of the cluster, and each write checks
-//! leadership first.
+//! Invariant: nothing else in this crate changes an object of the cluster, and each write passes
+//! the gate first.
 
+mod deletion_cost;
+mod gate;
 mod leader;
 mod limits;
 mod patch;
+mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use scaler_core::Decision;
+use scaler_core::idleness::Mark;
+use scaler_core::{Circumstances, Decision};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-pub use leader::Leadership;
-pub use limits::{Limits, Scope};
+pub use gate::{Denied, Gate};
+pub use leader::{Lead, Leadership};
+pub use limits::{Direction, Limits, Scope};
 pub use patch::{PatchError, Written, patch_scale};
+pub use status::{StatusInputs, write_statuses};
 
-use crate::events::{Events, Rescale};
+use crate::api_health::{ApiHealth, Source};
+use crate::events::{Cause, Events, Happening, PolicyReference, Subject};
 use crate::metrics;
-use crate::workloads::DeploymentRecord;
+use crate::rivals::Rivals;
+use crate::workloads::{DeploymentKey, DeploymentRecord};
+use deletion_cost::DeletionCosts;
+use gate::Permit;
+
+/// Who the API server is told writes.
+const FIELD_MANAGER: &str = "viperscale";
 
 /// A replica count to write.
 #[derive(Debug, Clone)]
@@ -34,6 +51,12 @@ pub struct Change {
     pub to: u32,
     /// Why.
     pub decision: Arc<Decision>,
+    /// Deletion costs to write before it, so that the idlest pods go.
+    pub marks: Vec<Mark>,
+    /// Cancelled when the policy is withdrawn: gone, paused, or in dry run from now on.
+    pub withdrawn: CancellationToken,
+    /// The policy, if it is an object, to tell of it there too.
+    pub policy: Option<PolicyReference>,
 }
 
 /// What became of a [`Change`].
@@ -58,6 +81,13 @@ pub enum Outcome {
     },
     /// Not tried, because another scaler leads.
     NotLeader,
+    /// Not tried, or not again, because another autoscaler has the same deployment for a target.
+    Rival {
+        /// Which one.
+        rival: String,
+    },
+    /// Not tried, or not again, because the policy is gone, paused or in dry run by now.
+    Withdrawn,
     /// The Deployment does not exist any more.
     Gone,
     /// The API server refused or did not answer; the next decision tries again.
@@ -80,8 +110,22 @@ impl Outcome {
                 scope: Scope::Cluster,
             } => "rate_limited_cluster",
             Outcome::NotLeader => "not_leader",
+            Outcome::Rival { .. } => "rival",
+            Outcome::Withdrawn => "withdrawn",
             Outcome::Gone => "gone",
             Outcome::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl From<Denied> for Outcome {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NotLeader | Denied::LeaseEnds => Outcome::NotLeader,
+            Denied::Rival(rival) => Outcome::Rival {
+                rival: rival.to_string(),
+            },
+            Denied::Withdrawn => Outcome::Withdrawn,
         }
     }
 }
@@ -92,21 +136,53 @@ pub struct Applier {
     limits: Limits,
     leadership: Leadership,
     events: Events,
+    rivals: Arc<Rivals>,
+    health: ApiHealth,
+    costs: DeletionCosts,
 }
 
 impl Applier {
-    /// Writes through `client` while `leadership` lasts, keeping to `limits`.
+    /// Writes through `client` while `leadership` lasts and there are no `rivals`, keeping to
+    /// `limits`; with `deletion_costs`, scale-downs spare busy pods. Tells `health` whether the API
+    /// server takes writes.
     pub fn new(
         client: kube::Client,
         limits: Limits,
         leadership: Leadership,
         events: Events,
+        rivals: Arc<Rivals>,
+        health: ApiHealth,
+        deletion_costs: bool,
     ) -> Self {
         Applier {
             client,
             limits,
             leadership,
             events,
+            rivals,
+            health,
+            costs: DeletionCosts::new(deletion_costs),
+        }
+    }
+
+    /// The other autoscalers.
+    pub fn rivals(&self) -> &Arc<Rivals> {
+        &self.rivals
+    }
+
+    /// What may keep a decision for this Deployment from being carried out.
+    pub fn circumstances(&self, deployment: &DeploymentKey) -> Circumstances {
+        Circumstances {
+            rivals: self.rivals.of(deployment),
+            outdated: self.health.outdated(),
+        }
+    }
+
+    /// Takes the deletion cost away from pods, by name, that scale-downs have left. Takes a second
+    /// at most.
+    pub async fn reset_deletion_costs(&self, pods: &[(DeploymentKey, Arc<str>)]) {
+        if self.leadership.lasts(deletion_cost::PATIENCE) {
+            self.costs.reset(&self.client, pods).await;
         }
     }
 
@@ -114,44 +190,75 @@ impl Applier {
     pub async fn apply(&self, change: &Change) -> Outcome {
         let outcome = self.try_apply(change).await;
         metrics::scale_write(outcome.name());
+        match &outcome {
+            Outcome::Applied { .. } | Outcome::Conflict { .. } | Outcome::Gone => {
+                self.health.works(Source::Write);
+            }
+            Outcome::Failed { problem } => self.health.failed(Source::Write, problem),
+            Outcome::RateLimited { .. }
+            | Outcome::NotLeader
+            | Outcome::Rival { .. }
+            | Outcome::Withdrawn => {}
+        }
         outcome
     }
 
-    async fn try_apply(&self, change: &Change) -> Outcome {
-        if !self.leadership.is_leader() {
-            return Outcome::NotLeader;
+    /// Tells of something that is not a write, in an Event; only the leader does, so that each thing
+    /// is told once.
+    pub fn tell(&self, happening: Happening) {
+        if self.leadership.is_leader() {
+            self.events.tell(happening);
         }
-        if let Err(scope) = self.limits.check(&change.deployment.key) {
+    }
+
+    async fn try_apply(&self, change: &Change) -> Outcome {
+        let permit = Permit {
+            leadership: &self.leadership,
+            rivals: &self.rivals,
+            deployment: &change.deployment.key,
+            withdrawn: &change.withdrawn,
+        };
+        if let Err(denied) = permit.check(Duration::ZERO) {
+            return denied.into();
+        }
+        let direction = match change.to > change.deployment.replicas {
+            true => Direction::Up,
+            false => Direction::Down,
+        };
+        if let Err(scope) = self.limits.check(&change.deployment.key, direction) {
             return Outcome::RateLimited { scope };
         }
-        let rescale = |message| Rescale {
-            deployment: change.deployment.key.clone(),
-            uid: change.deployment.uid.clone(),
-            message,
+        if !change.marks.is_empty() && self.leadership.lasts(deletion_cost::PATIENCE) {
+            let namespace = &change.deployment.key.namespace;
+            self.costs
+                .mark(&self.client, namespace, &change.marks)
+                .await;
+        }
+        let tell = |cause, message| {
+            self.events.tell(Happening {
+                subject: Subject {
+                    deployment: change.deployment.key.clone(),
+                    uid: Some(change.deployment.uid.clone()),
+                    policy: change.policy.clone(),
+                },
+                cause,
+                message,
+            });
         };
-        match patch_scale(
-            &self.client,
-            &self.leadership,
-            &change.deployment,
-            change.to,
-        )
-        .await
-        {
+        match patch_scale(&self.client, &permit, &change.deployment, change.to).await {
             Ok(written) => {
-                self.events
-                    .succeeded(rescale(change.decision.message.clone()));
+                tell(Cause::Rescaled, change.decision.message.clone());
                 Outcome::Applied {
                     resource_version: written.resource_version,
                 }
             }
             Err(PatchError::Conflict { found }) => Outcome::Conflict { found },
             Err(PatchError::Gone) => Outcome::Gone,
-            Err(PatchError::NotLeader) => Outcome::NotLeader,
+            Err(PatchError::Denied(denied)) => denied.into(),
             Err(PatchError::Failed { problem }) => {
-                self.events.failed(rescale(format!(
-                    "could not scale from {} to {}: {problem}",
-                    change.deployment.replicas, change.to
-                )));
+                let (from, to) = (change.deployment.replicas, change.to);
+                let message = format!("could not scale from {from} to {to}: {problem}");
+                tell(Cause::NotRescaled, message);
                 Outcome::Failed { problem }
             }
         }

@@ -6,22 +6,22 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use rand::Rng;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
-use super::Leadership;
-use crate::cluster::{explain, is_transient, status_code};
+use super::{Denied, FIELD_MANAGER, Gate};
+use crate::cluster::{explain, is_transient, retry_after, status_code};
 use crate::workloads::DeploymentRecord;
 
-/// Who the API server is told writes.
-const FIELD_MANAGER: &str = "viperscale";
 const RESOURCE: &str = "deployments/scale";
-/// One request; an API server that takes longer is as good as absent.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// One request; an API server that takes longer is as good as absent. Shorter than a lease's
+/// remaining time after a renewal, else the leader could never write: see `election::Timing`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// A decision older than this is no longer worth carrying out: the next one knows better.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// A leader whose lease is about to be renewed waits this long for that.
+const RENEWAL_PATIENCE: Duration = Duration::from_millis(100);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// The Deployment's version also changes with its status, so conflicts that are none are common
 /// while pods start; but not this many times in a row.
@@ -44,8 +44,8 @@ pub enum PatchError {
     },
     /// The Deployment is gone, or another one has its name.
     Gone,
-    /// Leadership ended meanwhile.
-    NotLeader,
+    /// It is not allowed, or not any more.
+    Denied(Denied),
     /// The API server refused or did not answer.
     Failed {
         /// What went wrong and what to do.
@@ -58,13 +58,19 @@ pub enum PatchError {
 /// The version that `seen` was read at is a precondition of the PATCH. When it has changed, the
 /// object is read again: only if its replicas are still the same is the PATCH repeated, so that a
 /// human's concurrent change is never overwritten. Failures that may pass are retried with
-/// jittered back-off, for a few seconds.
+/// jittered back-off, for a few seconds, and never sooner than the server asks. An attempt whose
+/// answer was lost may have been carried out: where the replicas turn out to be `to` after one, they
+/// are ours, so it counts once, and is nobody else's conflict.
+///
+/// `gate` is asked before each attempt, for as long as one may take. What no check on this side can
+/// rule out is a request that was sent in time and is delivered late; the version is its fence: once
+/// the next leader, or anyone, has changed the Deployment, the API server answers it with 409.
 ///
 /// # Errors
 /// See [`PatchError`].
 pub async fn patch_scale(
     client: &Client,
-    leadership: &Leadership,
+    gate: &impl Gate,
     seen: &DeploymentRecord,
     to: u32,
 ) -> Result<Written, PatchError> {
@@ -73,9 +79,20 @@ pub async fn patch_scale(
     let mut resource_version = seen.resource_version.clone();
     let mut backoff = FIRST_BACKOFF;
     let mut conflicts = 0;
+    // Whether the answer to an earlier attempt was lost.
+    let mut in_doubt = false;
     loop {
-        if !leadership.is_leader() {
-            return Err(PatchError::NotLeader);
+        // For the whole request: one that is still on its way when the lease ends may arrive after
+        // the next leader's first.
+        if let Err(denied) = gate.check(REQUEST_TIMEOUT) {
+            if denied != Denied::LeaseEnds || Instant::now() + RENEWAL_PATIENCE > give_up_at {
+                return Err(PatchError::Denied(denied));
+            }
+            sleep(RENEWAL_PATIENCE).await;
+            if Instant::now() > give_up_at {
+                return Err(PatchError::Denied(denied));
+            }
+            continue;
         }
         let (verb, error) = match patch_once(&api, seen, &resource_version, to).await {
             Ok(scale) => {
@@ -88,26 +105,44 @@ pub async fn patch_scale(
                     return Err(failed("patch", &Failure::Api(error)));
                 }
                 match read_again(&api, seen).await {
-                    Ok(version) => {
+                    Ok(now) if now.replicas == seen.replicas => {
                         debug!(deployment = %seen.key, "version changed, replicas did not");
-                        resource_version = version;
-                        continue;
+                        resource_version = now.resource_version;
+                        if Instant::now() < give_up_at {
+                            continue;
+                        }
+                        ("patch", Failure::Api(error))
                     }
-                    Err(ReadAgain::Changed(error)) => return Err(error),
+                    Ok(now) if in_doubt && now.replicas == to => {
+                        let resource_version = now.resource_version;
+                        return Ok(Written { resource_version });
+                    }
+                    Ok(now) => {
+                        let found = now.replicas;
+                        return Err(PatchError::Conflict { found });
+                    }
+                    Err(ReadAgain::Gone) => return Err(PatchError::Gone),
                     Err(ReadAgain::Failed(error)) => ("get", error),
                 }
             }
-            Err(error) => ("patch", error),
+            Err(error) => {
+                in_doubt |= error.may_have_been_carried_out();
+                ("patch", error)
+            }
         };
         if error.is_gone() {
             return Err(PatchError::Gone);
         }
-        let pause = jittered(backoff);
+        let pause = jittered(backoff).max(error.asked_to_wait());
         if !error.is_transient() || Instant::now() + pause > give_up_at {
             return Err(failed(verb, &error));
         }
         debug!(deployment = %seen.key, problem = %error.explain(verb), "retrying");
         sleep(pause).await;
+        // A process that was stopped meanwhile wakes up with a decision from another time.
+        if Instant::now() > give_up_at {
+            return Err(failed(verb, &error));
+        }
         backoff *= 2;
     }
 }
@@ -118,9 +153,15 @@ enum Failure {
     TimedOut,
 }
 
-/// Why the PATCH cannot just be repeated.
+/// The Deployment as it is now.
+struct Now {
+    resource_version: String,
+    replicas: u32,
+}
+
+/// Why it is not known.
 enum ReadAgain {
-    Changed(PatchError),
+    Gone,
     Failed(Failure),
 }
 
@@ -142,20 +183,19 @@ async fn patch_once(
     in_time(api.patch_scale(&seen.key.name, &params, &patch)).await
 }
 
-/// The version to patch now, if the replicas are still what they were.
-async fn read_again(api: &Api<Deployment>, seen: &DeploymentRecord) -> Result<String, ReadAgain> {
+/// What there is now, if it is still the same Deployment.
+async fn read_again(api: &Api<Deployment>, seen: &DeploymentRecord) -> Result<Now, ReadAgain> {
     let scale = in_time(api.get_scale(&seen.key.name))
         .await
         .map_err(ReadAgain::Failed)?;
     let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or(0);
-    let found = u32::try_from(replicas).unwrap_or(0);
     if scale.metadata.uid.is_some_and(|uid| *uid != *seen.uid) {
-        return Err(ReadAgain::Changed(PatchError::Gone));
+        return Err(ReadAgain::Gone);
     }
-    if found != seen.replicas {
-        return Err(ReadAgain::Changed(PatchError::Conflict { found }));
-    }
-    Ok(scale.metadata.resource_version.unwrap_or_default())
+    Ok(Now {
+        resource_version: scale.metadata.resource_version.unwrap_or_default(),
+        replicas: u32::try_from(replicas).unwrap_or(0),
+    })
 }
 
 async fn in_time(request: impl Future<Output = kube::Result<Scale>>) -> Result<Scale, Failure> {
@@ -167,7 +207,7 @@ async fn in_time(request: impl Future<Output = kube::Result<Scale>>) -> Result<S
 
 /// Between half of `backoff` and all of it, so that many failures do not retry at once.
 fn jittered(backoff: Duration) -> Duration {
-    backoff.mul_f64(rand::rng().random_range(0.5..=1.0))
+    backoff.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 fn failed(verb: &str, failure: &Failure) -> PatchError {
@@ -181,6 +221,22 @@ impl Failure {
         match self {
             Failure::Api(error) => is_transient(error),
             Failure::TimedOut => true,
+        }
+    }
+
+    /// Whether the API server may have done it all the same: it did not say no.
+    fn may_have_been_carried_out(&self) -> bool {
+        match self {
+            Failure::Api(error) => status_code(error).is_none_or(|code| code >= 500),
+            Failure::TimedOut => true,
+        }
+    }
+
+    /// How long the server wants to be left alone; zero when it said nothing of the kind.
+    fn asked_to_wait(&self) -> Duration {
+        match self {
+            Failure::Api(error) => retry_after(error),
+            Failure::TimedOut => Duration::ZERO,
         }
     }
 

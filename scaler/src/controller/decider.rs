@@ -1,23 +1,32 @@
-//! What happens to reports, policies, due deployments and the outcomes of writes.
+//! Decides what is due: the one owner of windows and autoscalers.
+//!
+//! What it takes in is in `intake`, what follows a decision in `aftermath`.
+
+mod aftermath;
+mod intake;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scaler_core::{Timestamp, Windows};
+use scaler_core::{Decision, Evidence, Reason, Timestamp, Windows};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
 
 use super::managed::Managed;
 use super::observe::observe;
 use super::schedule::Schedule;
-use super::{ContainerReport, Journal, JournalChange, NodeReport, Status, log};
+use super::{Journal, costs};
 use crate::apply::{Applier, Change, Outcome};
 use crate::clock::Clock;
+use crate::events::Cause;
 use crate::metrics;
-use crate::policies::PolicySet;
-use crate::workloads::{DeploymentKey, DeploymentRecord, Workloads};
+use crate::recording::Recorder;
+use crate::workloads::{DeploymentKey, Workloads};
+
+/// Decisions made before reports and outcomes are looked at again: some milliseconds' worth.
+const DECISIONS_AT_ONCE: usize = 64;
 
 /// Owns the windows and every autoscaler.
 pub(super) struct Decider {
@@ -25,6 +34,8 @@ pub(super) struct Decider {
     workloads: Arc<Workloads>,
     applier: Arc<Applier>,
     journal: Arc<Journal>,
+    recorder: Recorder,
+    tidyings: u32,
     windows: Windows,
     managed: HashMap<DeploymentKey, Managed>,
     refused: usize,
@@ -36,7 +47,7 @@ pub(super) struct Decider {
 /// A write that ended.
 pub(super) struct Finished {
     change: Change,
-    /// When the newest news that led to it arrived.
+    /// When the news that led to it arrived.
     news_at: Option<Timestamp>,
     outcome: Outcome,
 }
@@ -48,13 +59,17 @@ impl Decider {
         workloads: Arc<Workloads>,
         applier: Arc<Applier>,
         journal: Arc<Journal>,
+        mut recorder: Recorder,
         outcomes: mpsc::Sender<Finished>,
     ) -> Self {
+        recorder.begin();
         Decider {
             clock,
             workloads,
             applier,
             journal,
+            recorder,
+            tidyings: 0,
             windows: Windows::default(),
             managed: HashMap::new(),
             refused: 0,
@@ -79,64 +94,6 @@ impl Decider {
         self.writes.wait().await;
     }
 
-    pub(super) fn set_policies(&mut self, set: &PolicySet) {
-        let now = self.clock.now();
-        self.managed.retain(|key, _| {
-            let stays = set.in_force.contains_key(key);
-            if !stays {
-                self.schedule.remove(key);
-                info!(deployment = %key, "no policy any more");
-            }
-            stays
-        });
-        for (key, policy) in &set.in_force {
-            self.schedule.add(key, now);
-            match self.managed.get_mut(key) {
-                Some(managed) => managed.set_policy(policy),
-                None => {
-                    self.managed
-                        .insert(key.clone(), Managed::new(policy.clone()));
-                }
-            }
-        }
-        self.refused = set.refused.len();
-        let in_force = set.in_force.iter().map(|(key, policy)| {
-            let status = self
-                .managed
-                .get(key)
-                .map_or(Status::InForce, Managed::status);
-            (policy.clone(), status)
-        });
-        let refused = set.refused.iter().map(|refused| {
-            (
-                refused.policy.clone(),
-                Status::Refused(refused.reason.clone()),
-            )
-        });
-        self.journal.set_policies(in_force.chain(refused));
-    }
-
-    pub(super) fn record(&mut self, report: NodeReport) {
-        if let Some(sample) = report.sample {
-            self.windows.record_node(&report.node, sample);
-        }
-        let now = self.clock.now();
-        for ContainerReport {
-            pod,
-            container,
-            deployment,
-            sample,
-        } in report.containers
-        {
-            let Some(managed) = self.managed.get_mut(&deployment) else {
-                continue;
-            };
-            managed.news_at = Some(report.received_at);
-            self.windows.record(&pod, &container, sample);
-            self.schedule.news(&deployment, now);
-        }
-    }
-
     /// Time until something is due, if anything ever is.
     pub(super) fn until_next(&self) -> Option<Duration> {
         self.schedule
@@ -144,8 +101,13 @@ impl Decider {
             .map(|next| next.since(self.clock.now()))
     }
 
-    pub(super) fn decide_all_due(&mut self) {
-        while let Some(key) = self.schedule.pop(self.clock.now()) {
+    /// Decides for what is due, the longest due first, but not for all of a large cluster at once:
+    /// outcomes and reports must not wait that long. What stays due has its turn in the next round.
+    pub(super) fn decide_due(&mut self) {
+        for _ in 0..DECISIONS_AT_ONCE {
+            let Some(key) = self.schedule.pop(self.clock.now()) else {
+                return;
+            };
             self.decide(&key);
         }
     }
@@ -155,35 +117,73 @@ impl Decider {
             return;
         };
         let started = self.clock.now();
-        let (deployment, decision) = {
+        let circumstances = self.applier.circumstances(key);
+        let (deployment, decision, marks) = {
             let index = self.workloads.read();
             let Some(deployment) = index.deployment(key) else {
                 drop(index);
-                managed.deployment_missing(key, &self.journal);
+                if let Some(message) = managed.deployment_missing(key, &self.journal) {
+                    let cause = Cause::DeploymentMissing;
+                    self.applier
+                        .tell(managed.happening(key, None, cause, message));
+                }
                 return;
             };
-            let observation = observe(&index, deployment, &self.windows, started);
-            (
-                deployment.clone(),
-                managed.autoscaler.decide(&observation, started),
-            )
+            let observation = observe(&index, deployment, &self.windows, circumstances, started);
+            let decision = managed.autoscaler.decide(&observation, started);
+            self.recorder
+                .decision(key, started, &observation, &decision);
+            let fewer = decision
+                .change()
+                .and_then(|to| decision.current.checked_sub(to))
+                .unwrap_or(0);
+            let marks = match managed.in_flight {
+                None => costs::marks(
+                    &index,
+                    deployment,
+                    &observation,
+                    fewer,
+                    &managed.policy,
+                    started,
+                ),
+                Some(_) => Vec::new(),
+            };
+            (deployment.clone(), decision, marks)
         };
         managed.deployment_found(key);
+        if let Some((cause, message)) = managed.conflict_news(&decision) {
+            let uid = Some(deployment.uid.clone());
+            self.applier
+                .tell(managed.happening(key, uid, cause, message));
+        }
         let now = self.clock.now();
         metrics::decided(key, &decision, now.since(started));
         let decision = Arc::new(decision);
         self.journal.decided(&managed.policy, now, decision.clone());
-        managed.log(key, &decision);
+        managed.hot = !is_calm(&decision);
+        let news_at = managed.take_news();
+        let wish = managed.log(key, &decision);
+        let wish = wish.then_some(Cause::WouldRescale);
+        if let Some(cause) = managed.notices.after(&decision, now).or(wish) {
+            // A dry run leaves no trace on the deployment.
+            let uid = (cause != Cause::WouldRescale).then(|| deployment.uid.clone());
+            self.applier
+                .tell(managed.happening(key, uid, cause, decision.message.clone()));
+        }
         if let Some(to) = decision.change()
-            && !managed.in_flight
+            && managed.in_flight.is_none()
         {
-            managed.in_flight = true;
-            let news_at = managed.news_at;
+            let withdrawn = CancellationToken::new();
+            managed.in_flight = Some(withdrawn.clone());
+            let policy = managed.reference.clone();
             self.write(
                 Change {
                     deployment,
                     to,
                     decision,
+                    marks,
+                    withdrawn,
+                    policy,
                 },
                 news_at,
             );
@@ -204,59 +204,18 @@ impl Decider {
                 .await;
         });
     }
+}
 
-    pub(super) fn finish(&mut self, finished: Finished) {
-        let Finished {
-            change,
-            news_at,
-            outcome,
-        } = finished;
-        let now = self.clock.now();
-        let key = &change.deployment.key;
-        let Some(managed) = self.managed.get_mut(key) else {
-            return;
-        };
-        managed.in_flight = false;
-        self.journal.wrote(&managed.policy, outcome.clone());
-        let from = change.deployment.replicas;
-        let Outcome::Applied { resource_version } = &outcome else {
-            managed.log_failure(key, from, change.to, &outcome);
-            return;
-        };
-        managed.autoscaler.scaled(from, change.to, now);
-        managed.last_failure = None;
-        if let Some(news_at) = news_at {
-            metrics::report_to_patch(now.since(news_at));
-        }
-        // The next decision starts from what was written, even if the watch is late.
-        self.workloads.update(|index| {
-            index.put_deployment(DeploymentRecord {
-                resource_version: resource_version.clone(),
-                replicas: change.to,
-                ..change.deployment.clone()
-            })
-        });
-        log::change(key, from, change.to, &change.decision);
-        let decision = change.decision;
-        self.journal.changed(
-            &managed.policy,
-            now,
-            JournalChange {
-                from,
-                to: change.to,
-                decision,
-            },
-        );
-    }
-
-    pub(super) fn tidy(&mut self) {
-        self.windows.prune(self.clock.now());
-        metrics::samples_refused(self.windows.refused());
-        let missing = self
-            .managed
-            .values()
-            .filter(|managed| managed.is_missing())
-            .count();
-        metrics::policies(self.managed.len() - missing, missing, self.refused);
-    }
+/// Whether nothing of this decision makes the next one urgent: it changes nothing, it is made from
+/// data, and no metric is above its threshold.
+fn is_calm(decision: &Decision) -> bool {
+    let above = |evidence: &Evidence| {
+        let (value, threshold) = (evidence.value, evidence.threshold);
+        value
+            .zip(threshold)
+            .is_some_and(|(value, threshold)| value > threshold)
+    };
+    decision.desired == decision.current
+        && decision.reason != Reason::InsufficientData
+        && !decision.evidence.iter().any(above)
 }

@@ -1,18 +1,36 @@
 //! What was decided: the newest decision of each policy, and a bounded history of changes.
 
+mod entry;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use scaler_core::{Decision, Mode, ScalingPolicy, Timestamp};
+use scaler_core::{Decision, Learned, ScalingPolicy, Timestamp};
 use serde::Serialize;
 
+use super::views::{Decisions, Explanation, History, PolicyHistory};
 use crate::apply::Outcome;
+use crate::crd::Standing;
+use crate::policies::ObjectKey;
+use entry::view;
 
 /// Changes remembered for each policy; the oldest makes room.
 const HISTORY: usize = 128;
+/// Changes remembered of all policies together, some 2 KiB each: with many policies each has fewer.
+const HISTORY_OF_ALL: usize = 16_384;
+/// But each has this many.
+const LEAST_HISTORY: usize = 8;
+
+/// Decisions that came out otherwise than the one before, remembered for each policy; the oldest
+/// makes room. A decision takes some 2 KiB, and a cluster may have thousands of policies.
+pub const TURNS: usize = 8;
+/// Changes told with an explanation.
+pub const CHANGES_SHOWN: usize = 16;
+/// Names listed for somebody who asks for a policy that is not there.
+const NAMES_SHOWN: usize = 20;
 
 /// Namespace and name of a policy, and the file and line that tell refused twins apart.
-type PolicyKey = (String, String, String, usize);
+type PolicyKey = (String, String, String, Option<usize>);
 
 /// Shared between the controller, which writes, and the admin endpoints, which read.
 #[derive(Debug, Default)]
@@ -28,6 +46,8 @@ struct Entry {
     write: Option<Outcome>,
     last_change: Option<(Timestamp, Change)>,
     history: VecDeque<(Timestamp, Change)>,
+    turns: VecDeque<(Timestamp, Arc<Decision>)>,
+    learned: Vec<Learned>,
 }
 
 /// Whether a policy does anything.
@@ -42,6 +62,34 @@ pub enum Status {
     Refused(String),
 }
 
+impl From<&Status> for Standing {
+    fn from(status: &Status) -> Self {
+        match status {
+            Status::InForce => Standing::InForce,
+            Status::DeploymentNotFound(message) => Standing::DeploymentNotFound(message.clone()),
+            Status::Refused(message) => Standing::Conflict {
+                reason: "AnotherPolicy".to_owned(),
+                message: message.clone(),
+            },
+        }
+    }
+}
+
+/// What the controller knows about one policy.
+#[derive(Debug, Clone)]
+pub struct Standpoint {
+    /// Whether it does anything.
+    pub standing: Standing,
+    /// Its newest decision.
+    pub decision: Option<(Timestamp, Arc<Decision>)>,
+    /// What became of the newest change that a decision asked for.
+    pub write: Option<Outcome>,
+    /// When it last changed the replicas.
+    pub last_change: Option<Timestamp>,
+    /// What was learned about its metrics.
+    pub learned: Vec<Learned>,
+}
+
 /// A replica count that was written.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
@@ -51,69 +99,6 @@ pub struct Change {
     pub to: u32,
     /// Why.
     pub decision: Arc<Decision>,
-}
-
-/// The answer of `/decisions`.
-#[derive(Debug, Serialize)]
-pub struct Decisions {
-    /// One for each policy, by namespace and name.
-    pub policies: Vec<PolicyView>,
-}
-
-/// One policy in `/decisions`.
-#[derive(Debug, Serialize)]
-pub struct PolicyView {
-    /// Its namespace, and the deployment's.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The deployment it is for.
-    pub deployment: String,
-    /// Its mode.
-    pub mode: Mode,
-    /// The file it was read from.
-    pub file: String,
-    /// Whether it does anything, and why not.
-    #[serde(flatten)]
-    pub status: Status,
-    /// Its newest decision; absent until there is one.
-    pub decision: Option<Arc<Decision>>,
-    /// Seconds since that decision.
-    pub age_seconds: Option<f64>,
-    /// What became of the newest change that a decision asked for.
-    pub write: Option<Outcome>,
-    /// The newest change that was written.
-    pub last_change: Option<ChangeView>,
-}
-
-/// One change in `/decisions` and `/decisions/history`.
-#[derive(Debug, Serialize)]
-pub struct ChangeView {
-    /// Seconds since.
-    pub age_seconds: f64,
-    /// The change.
-    #[serde(flatten)]
-    pub change: Change,
-}
-
-/// The answer of `/decisions/history`.
-#[derive(Debug, Serialize)]
-pub struct History {
-    /// One for each policy, by namespace and name.
-    pub policies: Vec<PolicyHistory>,
-}
-
-/// One policy in `/decisions/history`.
-#[derive(Debug, Serialize)]
-pub struct PolicyHistory {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The deployment it is for.
-    pub deployment: String,
-    /// Its changes, oldest first.
-    pub changes: Vec<ChangeView>,
 }
 
 impl Journal {
@@ -148,6 +133,13 @@ impl Journal {
     pub(super) fn decided(&self, policy: &ScalingPolicy, at: Timestamp, decision: Arc<Decision>) {
         self.update(policy, |entry| {
             entry.status = Status::InForce;
+            let turns = entry.turns.back();
+            if turns.is_none_or(|(_, last)| !is_alike(last, &decision)) {
+                if entry.turns.len() == TURNS {
+                    entry.turns.pop_front();
+                }
+                entry.turns.push_back((at, decision.clone()));
+            }
             entry.latest = Some((at, decision));
         });
     }
@@ -156,14 +148,20 @@ impl Journal {
         self.update(policy, |entry| entry.write = Some(outcome));
     }
 
+    pub(super) fn learned(&self, policy: &ScalingPolicy, learned: Vec<Learned>) {
+        self.update(policy, |entry| entry.learned = learned);
+    }
+
     pub(super) fn changed(&self, policy: &ScalingPolicy, at: Timestamp, change: Change) {
-        self.update(policy, |entry| {
-            if entry.history.len() == HISTORY {
+        let mut entries = self.lock();
+        let most = (HISTORY_OF_ALL / entries.len().max(1)).clamp(LEAST_HISTORY, HISTORY);
+        if let Some(entry) = entries.get_mut(&policy_key(policy)) {
+            while entry.history.len() >= most {
                 entry.history.pop_front();
             }
             entry.history.push_back((at, change.clone()));
             entry.last_change = Some((at, change));
-        });
+        }
     }
 
     /// The newest decision of each policy.
@@ -191,6 +189,48 @@ impl Journal {
         History { policies }
     }
 
+    /// What is known about the policy that is the object `key`.
+    pub fn standpoint(&self, key: &ObjectKey) -> Option<Standpoint> {
+        let key = (
+            key.namespace.to_string(),
+            key.name.to_string(),
+            key.origin(),
+            None,
+        );
+        self.lock().get(&key).map(|entry| Standpoint {
+            standing: Standing::from(&entry.status),
+            decision: entry.latest.clone(),
+            write: entry.write.clone(),
+            last_change: entry.last_change.as_ref().map(|(at, _)| *at),
+            learned: entry.learned.clone(),
+        })
+    }
+
+    /// Everything about the policy that has this name, or else is for the deployment of this name.
+    ///
+    /// # Errors
+    /// The names of some policies, when there is no such one.
+    pub fn explain(
+        &self,
+        namespace: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Explanation, Vec<String>> {
+        let entries = self.lock();
+        let inside = || {
+            let all = entries.values();
+            all.filter(|entry| entry.policy.namespace == namespace)
+        };
+        let found = inside()
+            .find(|entry| entry.policy.name == name)
+            .or_else(|| inside().find(|entry| entry.policy.deployment == name));
+        found.map(|entry| entry.explain(now)).ok_or_else(|| {
+            let all = entries.values().take(NAMES_SHOWN);
+            all.map(|entry| format!("{}/{}", entry.policy.namespace, entry.policy.name))
+                .collect()
+        })
+    }
+
     fn update(&self, policy: &ScalingPolicy, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.lock().get_mut(&policy_key(policy)) {
             change(entry);
@@ -202,44 +242,11 @@ impl Journal {
     }
 }
 
-impl Entry {
-    fn new(policy: Arc<ScalingPolicy>, status: Status) -> Self {
-        let history = VecDeque::new();
-        Entry {
-            policy,
-            status,
-            latest: None,
-            write: None,
-            last_change: None,
-            history,
-        }
-    }
-
-    fn view(&self, now: Timestamp) -> PolicyView {
-        let policy = &self.policy;
-        PolicyView {
-            namespace: policy.namespace.clone(),
-            name: policy.name.clone(),
-            deployment: policy.deployment.clone(),
-            mode: policy.mode,
-            file: policy.origin.file.clone(),
-            status: self.status.clone(),
-            decision: self.latest.as_ref().map(|(_, decision)| decision.clone()),
-            age_seconds: self
-                .latest
-                .as_ref()
-                .map(|(at, _)| now.since(*at).as_secs_f64()),
-            write: self.write.clone(),
-            last_change: self.last_change.as_ref().map(|change| view(change, now)),
-        }
-    }
-}
-
-fn view((at, change): &(Timestamp, Change), now: Timestamp) -> ChangeView {
-    ChangeView {
-        age_seconds: now.since(*at).as_secs_f64(),
-        change: change.clone(),
-    }
+/// Whether two decisions say the same, but for the numbers they measured.
+fn is_alike(one: &Decision, other: &Decision) -> bool {
+    (one.current, one.desired, one.mode, one.reason)
+        == (other.current, other.desired, other.mode, other.reason)
+        && one.limits == other.limits
 }
 
 fn policy_key(policy: &ScalingPolicy) -> PolicyKey {

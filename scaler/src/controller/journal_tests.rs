@@ -1,5 +1,5 @@
 use super::*;
-use scaler_core::{PodCounts, Reason, policy};
+use scaler_core::{Mode, PodCounts, Reason, policy};
 
 fn policies(file: &str, deployments: &[&str]) -> Vec<Arc<ScalingPolicy>> {
     let text: Vec<String> = deployments
@@ -127,4 +127,58 @@ fn what_is_known_follows_a_policy_that_moves_and_leaves_with_one_that_goes() {
             .policies
             .is_empty()
     );
+}
+
+#[test]
+fn a_policy_is_explained_by_its_name_or_its_deployments() {
+    let journal = Journal::default();
+    let policies = policies("a.yaml", &["web", "cart"]);
+    set(&journal, &policies);
+    for second in 0..60 {
+        // Every third decision is another one.
+        let decided = decision(2 + second / 3);
+        journal.decided(&policies[0], Timestamp::from_secs(second.into()), decided);
+    }
+    let told = journal
+        .explain("shop", "web", Timestamp::from_secs(60))
+        .unwrap();
+    assert_eq!(told.turns.len(), TURNS, "bounded");
+    let newest = told.turns.last().unwrap();
+    assert_eq!((newest.decision.desired, newest.age_seconds), (21, 3.0));
+    let known = journal
+        .explain("shop", "wep", Timestamp::from_secs(60))
+        .unwrap_err();
+    assert_eq!(known, ["shop/cart", "shop/web"]);
+    // What is written here is what `scaler explain` reads.
+    let json = serde_json::to_string(&told).unwrap();
+    let read: crate::explain::Explained = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.latest.unwrap().decision.desired, 21);
+    assert_eq!((read.status.as_str(), read.max_replicas), ("InForce", 5));
+}
+
+#[test]
+fn what_is_known_of_an_object_is_found_by_its_key() {
+    let key = ObjectKey {
+        namespace: "shop".into(),
+        name: "web".into(),
+    };
+    let json = r#"{"apiVersion": "viperscale.dev/v1alpha1", "kind": "ScalingPolicy",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 5,
+                 "metrics": [{"name": "runqLatency", "threshold": "2ms"}]}}"#;
+    let object = Arc::new(policy::load_object(json, &key.origin()).unwrap());
+    let journal = Journal::default();
+    set(&journal, &policies("web.yaml", &["web"]));
+    assert!(
+        journal.standpoint(&key).is_none(),
+        "a file of that name is none"
+    );
+    set(&journal, std::slice::from_ref(&object));
+    journal.decided(&object, Timestamp::from_secs(10), decision(2));
+    journal.wrote(&object, Outcome::NotLeader);
+    let standpoint = journal.standpoint(&key).unwrap();
+    assert_eq!(standpoint.standing, Standing::InForce);
+    assert_eq!(standpoint.write, Some(Outcome::NotLeader));
+    assert_eq!(standpoint.decision.unwrap().0, Timestamp::from_secs(10));
+    assert_eq!(standpoint.last_change, None);
 }

@@ -4,6 +4,7 @@ use scaler_core::{Decision, ScalingPolicy};
 use tracing::{info, warn};
 
 use crate::apply::Outcome;
+pub(super) use crate::text::evidence_text;
 use crate::workloads::DeploymentKey;
 
 /// A replica count was changed.
@@ -17,21 +18,6 @@ pub(super) fn change(key: &DeploymentKey, from: u32, to: u32, decision: &Decisio
         evidence = %evidence_text(decision),
         message = %decision.message,
     );
-}
-
-/// The evidence in one line: `runqLatency p95 38ms (2ms), userPageFaults rate 900/s (4000/s)`.
-pub(super) fn evidence_text(decision: &Decision) -> String {
-    let texts: Vec<String> = decision
-        .evidence
-        .iter()
-        .map(|e| {
-            format!(
-                "{} {} {} ({})",
-                e.metric, e.statistic, e.value_text, e.threshold_text
-            )
-        })
-        .collect();
-    texts.join(", ")
 }
 
 /// A policy for people.

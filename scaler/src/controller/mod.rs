@@ -9,12 +9,15 @@
 //! One owner means no locks on the way from a report to a decision. At most one write for each
 //! deployment is under way; until its outcome is back, decisions are made and shown, not written.
 
+mod costs;
 mod decider;
 mod journal;
 mod log;
 mod managed;
+mod notice;
 mod observe;
 mod schedule;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,16 +27,21 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use journal::{Change as JournalChange, Decisions, History, Journal, PolicyView, Status};
+pub use journal::{CHANGES_SHOWN, Change as JournalChange, Journal, Standpoint, Status, TURNS};
+pub use views::{
+    ChangeView, DecisionAt, Decisions, Explanation, History, PolicyHistory, PolicyView,
+};
 
 use crate::apply::Applier;
 use crate::clock::Clock;
 use crate::policies::PolicySet;
+use crate::recording::Recorder;
 use crate::workloads::{DeploymentKey, Workloads};
 use decider::Decider;
 
-/// Reports waiting for the controller; when full, ingest drops a further one and counts it.
-pub const REPORT_QUEUE: usize = 4096;
+/// Reports waiting for the controller; when full, ingest drops a further one and counts it. As many as
+/// there may be nodes: agents that come back together report together, once.
+pub const REPORT_QUEUE: usize = 10_000;
 /// Reports taken at once before decisions are looked at again.
 const BATCH: usize = 256;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
@@ -82,10 +90,12 @@ pub struct Inputs {
     pub applier: Arc<Applier>,
     /// Where decisions are kept for reading.
     pub journal: Arc<Journal>,
+    /// Takes everything down, when that is wanted.
+    pub recorder: Recorder,
 }
 
-/// Decides until `stop`, then waits for the writes under way.
-pub async fn run(inputs: Inputs, stop: CancellationToken) {
+/// Decides until `stop`, then waits for the writes under way. Gives the recorder back.
+pub async fn run(inputs: Inputs, stop: CancellationToken) -> Recorder {
     let Inputs {
         mut policies,
         mut reports,
@@ -93,12 +103,14 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) {
     } = inputs;
     // Each deployment has at most one outcome under way, so a full queue only delays those tasks.
     let (outcomes, mut finished) = mpsc::channel(64);
+    let rivals = inputs.applier.rivals().clone();
     let mut decider = Decider::new(
         inputs.clock,
         inputs.interval,
         inputs.workloads,
         inputs.applier,
         inputs.journal,
+        inputs.recorder,
         outcomes,
     );
     let mut housekeeping = interval(HOUSEKEEPING_EVERY);
@@ -114,6 +126,7 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) {
                 decider.set_policies(&set);
             }
             Some(outcome) = finished.recv() => decider.finish(outcome),
+            () = rivals.changed() => decider.rivals_changed(),
             Some(report) = reports.recv() => {
                 decider.record(report);
                 for _ in 1..BATCH {
@@ -124,7 +137,7 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) {
             () = sleep(decider.until_next().unwrap_or(HOUSEKEEPING_EVERY)) => {}
             _ = housekeeping.tick() => decider.tidy(),
         }
-        decider.decide_all_due();
+        decider.decide_due();
     }
     decider.stop_writing();
     while decider.is_writing() {
@@ -136,4 +149,5 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) {
     while let Ok(outcome) = finished.try_recv() {
         decider.finish(outcome);
     }
+    decider.into_recorder()
 }

@@ -7,10 +7,14 @@ use scaler_core::Timestamp;
 
 use crate::workloads::DeploymentKey;
 
-/// Decides as soon as there is news, but news of many nodes within a short time at once; and at
-/// times without any, because silence is also something to decide on.
+/// Decides as soon as there is news that matters, but news of many nodes within a short time at once;
+/// and at times without any, because silence is also something to decide on.
 ///
-/// - News makes a deployment due at once, or [`Schedule::spacing`] after the last decision on news.
+/// - [`News::Urgent`] makes a deployment due at once, or [`Schedule::spacing`] after the last decision
+///   on urgent news.
+/// - [`News::Calm`] makes it due a little less than one interval after the last decision on any news:
+///   a deployment of many pods has news all the time, and 2,000 of them cannot be decided on each
+///   time.
 /// - Without news it is due a little more than one interval after its last decision: an agent that
 ///   reports in time is never anticipated by the timer.
 #[derive(Debug)]
@@ -20,11 +24,23 @@ pub(super) struct Schedule {
     slots: HashMap<DeploymentKey, Slot>,
 }
 
+/// How much a sample matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum News {
+    /// All is as it should be.
+    Calm,
+    /// It may change a decision.
+    Urgent,
+}
+
 #[derive(Debug)]
 struct Slot {
     due: Timestamp,
+    /// When it was last decided on any news, and on urgent news.
     last_on_news: Option<Timestamp>,
-    has_news: bool,
+    last_on_urgent: Option<Timestamp>,
+    /// What came since.
+    news: Option<News>,
 }
 
 impl Schedule {
@@ -41,6 +57,11 @@ impl Schedule {
         self.interval / 5
     }
 
+    /// A report that arrives a tenth of an interval early still finds its deployment due.
+    fn calm_spacing(&self) -> Duration {
+        self.interval - self.interval / 10
+    }
+
     fn patience(&self) -> Duration {
         self.interval + self.interval / 4
     }
@@ -51,7 +72,8 @@ impl Schedule {
             let slot = Slot {
                 due: now,
                 last_on_news: None,
-                has_news: false,
+                last_on_urgent: None,
+                news: None,
             };
             self.slots.insert(key.clone(), slot);
             self.due.insert((now, key.clone()));
@@ -66,15 +88,17 @@ impl Schedule {
     }
 
     /// There is news of a deployment. Does nothing for one that was not added.
-    pub(super) fn news(&mut self, key: &DeploymentKey, now: Timestamp) {
-        let spacing = self.spacing();
+    pub(super) fn news(&mut self, key: &DeploymentKey, news: News, now: Timestamp) {
+        let (urgent, calm) = (self.spacing(), self.calm_spacing());
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.has_news = true;
-        let due = slot
-            .last_on_news
-            .map_or(now, |last| last.after(spacing).max(now));
+        slot.news = slot.news.max(Some(news));
+        let (last, spacing) = match news {
+            News::Urgent => (slot.last_on_urgent, urgent),
+            News::Calm => (slot.last_on_news, calm),
+        };
+        let due = last.map_or(now, |last| last.after(spacing).max(now));
         if due < slot.due {
             self.due.remove(&(slot.due, key.clone()));
             self.due.insert((due, key.clone()));
@@ -95,8 +119,13 @@ impl Schedule {
         let (_, key) = self.due.pop_first()?;
         let next = now.after(self.patience());
         if let Some(slot) = self.slots.get_mut(&key) {
-            if std::mem::take(&mut slot.has_news) {
-                slot.last_on_news = Some(now);
+            match slot.news.take() {
+                None => {}
+                Some(News::Calm) => slot.last_on_news = Some(now),
+                Some(News::Urgent) => {
+                    slot.last_on_news = Some(now);
+                    slot.last_on_urgent = Some(now);
+                }
             }
             slot.due = next;
             self.due.insert((next, key.clone()));
@@ -131,7 +160,7 @@ mod tests {
     #[test]
     fn news_is_decided_on_at_once() {
         let mut schedule = schedule(&["web", "cart"]);
-        schedule.news(&key("web"), at(700));
+        schedule.news(&key("web"), News::Urgent, at(700));
         assert_eq!(schedule.pop(at(700)), Some(key("web")));
         assert_eq!(schedule.pop(at(700)), None, "cart has no news");
     }
@@ -141,7 +170,7 @@ mod tests {
         let mut schedule = schedule(&["web"]);
         let mut decisions = 0;
         for ms in 0..1000 {
-            schedule.news(&key("web"), at(ms));
+            schedule.news(&key("web"), News::Urgent, at(ms));
             while schedule.pop(at(ms)).is_some() {
                 decisions += 1;
             }
@@ -150,6 +179,32 @@ mod tests {
             decisions, 5,
             "a report each millisecond, five decisions in the interval"
         );
+    }
+
+    #[test]
+    fn calm_news_of_many_nodes_is_decided_on_once_an_interval() {
+        let mut schedule = schedule(&["web"]);
+        let mut decisions = Vec::new();
+        for ms in 0..3000 {
+            schedule.news(&key("web"), News::Calm, at(ms));
+            while schedule.pop(at(ms)).is_some() {
+                decisions.push(ms);
+            }
+        }
+        assert_eq!(decisions, [0, 900, 1800, 2700]);
+    }
+
+    #[test]
+    fn urgent_news_does_not_wait_for_what_calm_news_has_begun() {
+        let mut schedule = schedule(&["web"]);
+        schedule.news(&key("web"), News::Calm, at(700));
+        assert_eq!(schedule.pop(at(700)), Some(key("web")));
+        schedule.news(&key("web"), News::Calm, at(710));
+        schedule.news(&key("web"), News::Urgent, at(720));
+        assert_eq!(schedule.pop(at(720)), Some(key("web")), "at once");
+        schedule.news(&key("web"), News::Urgent, at(730));
+        assert_eq!(schedule.pop(at(730)), None, "many alarms together");
+        assert_eq!(schedule.next(), Some(at(920)));
     }
 
     #[test]
@@ -165,7 +220,7 @@ mod tests {
     fn a_decision_of_the_timer_does_not_delay_news() {
         let mut schedule = schedule(&["web"]);
         assert_eq!(schedule.pop(at(1250)), Some(key("web")));
-        schedule.news(&key("web"), at(1251));
+        schedule.news(&key("web"), News::Urgent, at(1251));
         assert_eq!(schedule.pop(at(1251)), Some(key("web")));
     }
 
@@ -173,7 +228,7 @@ mod tests {
     fn what_is_removed_or_unknown_is_never_due() {
         let mut schedule = schedule(&["web"]);
         schedule.remove(&key("web"));
-        schedule.news(&key("web"), at(5));
+        schedule.news(&key("web"), News::Urgent, at(5));
         assert_eq!((schedule.next(), schedule.pop(at(9999))), (None, None));
     }
 }

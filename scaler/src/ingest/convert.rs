@@ -4,7 +4,7 @@ use scaler_core::Metric;
 use viperscale_proto::v1 as wire;
 
 /// The core's metric; `None` for one of a newer agent, or none at all.
-pub(super) fn metric_from_wire(metric: i32) -> Option<Metric> {
+pub(crate) fn metric_from_wire(metric: i32) -> Option<Metric> {
     Some(match wire::Metric::try_from(metric).ok()? {
         wire::Metric::Unspecified => return None,
         wire::Metric::OnCpuTime => Metric::OnCpuTime,
@@ -26,7 +26,7 @@ pub(super) fn metric_from_wire(metric: i32) -> Option<Metric> {
 }
 
 /// The wire's metric.
-pub(super) fn metric_to_wire(metric: Metric) -> wire::Metric {
+pub(crate) fn metric_to_wire(metric: Metric) -> wire::Metric {
     match metric {
         Metric::OnCpuTime => wire::Metric::OnCpuTime,
         Metric::OffCpuTime => wire::Metric::OffCpuTime,

@@ -5,11 +5,33 @@
 //!    ▲                  │
 //!    └── Configuration ─┴── targets: pods of the node × policies in force ◀─ distribute
 //! ```
+//!
+//! # What a node agent may do to others: nothing
+//!
+//! It is privileged on its node and may be taken over there, so it is believed about the pods that
+//! the API server says live on its node, within what that node and those pods can do.
+//!
+//! | It tries | What stops it |
+//! |---|---|
+//! | to be another node | its certificate must name the node ([`identity`]); without `--tls-client-ca` nobody is asked, and an impostor only silences the real agent, which makes decisions hold |
+//! | to speak of another node's pods, of pods that are gone, of containers that are none, twice of one | [`validate`]: left out, counted, logged once |
+//! | to claim more CPU time than its CPUs, or than its pod's limit, allow; more events than a CPU can count; a distribution that is not that of its events | [`plausible`]: left out, counted |
+//! | to repeat old reports | each interval has a number and counts once ([`nodes`]); an age places it in the past |
+//! | to pass for fresh for longer by claiming long intervals | a report of more than ten intervals is passed over |
+//! | to flood: many reports, huge messages, streams, names, connections | [`pace`] per stream; 2 MiB per message; 8 streams per connection; names without pods give way; no queue grows, what does not fit is dropped and counted |
+//! | to hold on: no Hello, half a message, not reading | 10 s for the Hello; the stream's own buffers only; configurations replace each other; its silence makes decisions hold |
+//! | to write into logs | what it says is logged escaped and cut |
+//!
+//! What remains: about its **own** pods it can lie within those bounds, so a deployment with pods on
+//! that node can be scaled by it, inside the policy's `[min, max]` and rate limits.
 
 mod convert;
 mod distribute;
 mod identity;
 mod nodes;
+mod outbound;
+mod pace;
+mod plausible;
 mod service;
 mod session;
 mod targets;
@@ -21,26 +43,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use scaler_core::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 use tonic::transport::{Server, ServerTlsConfig};
+use viperscale_proto::v1 as wire;
 use viperscale_proto::v1::telemetry_server::TelemetryServer;
 
+pub(crate) use convert::{metric_from_wire, metric_to_wire};
 pub use distribute::distribute;
 pub use nodes::Nodes;
 
 use crate::clock::Clock;
 use crate::controller::NodeReport;
 use crate::policies::PolicySet;
-use crate::workloads::Workloads;
+use crate::workloads::{Index, Workloads};
 
-/// The largest report: 500 containers with every metric at full resolution take about 1.5 MiB.
-const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The largest report: 500 containers with every metric at full resolution take about 1.5 MiB. No
+/// more than that, because decoding makes up to fifty times as much of a message of empty samples.
+const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How soon a peer that vanished without a word is noticed, together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What this scaler does with agents now.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// It leads: agents get their targets, and their reports go to the controller of this term.
+    Leader {
+        /// The leadership.
+        term: u64,
+        /// The controller's queue; when it is full a report is dropped and counted.
+        reports: mpsc::Sender<NodeReport>,
+    },
+    /// It does not: streams are kept for the moment when it does, and reports are not taken.
+    Standby {
+        /// Where agents find the leader, `HOST:PORT`, as far as known.
+        leader_address: Option<String>,
+        /// The newest leadership that is known.
+        term: u64,
+    },
+}
 
 /// What every stream needs.
 #[derive(Debug)]
@@ -55,10 +100,42 @@ pub struct Shared {
     pub policies: watch::Receiver<PolicySet>,
     /// The connected nodes.
     pub nodes: Nodes,
-    /// Where checked reports go.
-    pub reports: mpsc::Sender<NodeReport>,
+    /// Whether reports are taken, and where they go.
+    pub role: watch::Receiver<Role>,
     /// Ends every stream.
     pub stop: CancellationToken,
+}
+
+/// CPUs of a node whose Hello was not kept.
+const JUDGED_CPUS: u32 = 4;
+
+/// What a message of an agent of `node` amounts to, once its stream has begun: a report as the
+/// controller gets it, or nothing. For tests that throw messages at it.
+///
+/// # Errors
+/// Why the stream would be ended.
+pub fn judge(
+    node: &Arc<str>,
+    message: wire::AgentMessage,
+    received_at: Timestamp,
+    index: &Index,
+) -> Result<Option<NodeReport>, String> {
+    let report = match message.message {
+        Some(wire::agent_message::Message::Report(report)) => report,
+        Some(wire::agent_message::Message::Hello(hello)) => {
+            return match validate::node_name(&hello) {
+                Ok(_) => Ok(None),
+                Err(invalid) => Err(invalid.to_string()),
+            };
+        }
+        None => return Err(validate::Invalid::Empty.to_string()),
+    };
+    if validate::is_too_short(&report) {
+        return Ok(None);
+    }
+    let (report, _) = validate::report(node, JUDGED_CPUS, report, received_at, index)
+        .map_err(|invalid| invalid.to_string())?;
+    Ok((!validate::is_outdated(&report)).then_some(report))
 }
 
 /// Serves agents on `incoming` until [`Shared::stop`].

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
-use tracing::{debug, info, warn};
-use viperscale_proto::v1::{self as wire, agent_message, scaler_message};
+use tracing::{info, warn};
+use viperscale_proto::v1::{self as wire, agent_message};
 
-use super::Shared;
 use super::identity::{Identity, NotThatNode};
 use super::nodes::{self, Registration};
+use super::outbound::{Outbound, next_configuration, next_standby};
+use super::pace::Pace;
 use super::validate::{self, Counts, Invalid};
+use super::{Role, Shared};
 use crate::metrics;
 
 /// An agent says Hello at once.
@@ -21,7 +23,6 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Inbound = Streaming<wire::AgentMessage>;
-type Outbound = mpsc::Sender<Result<wire::ScalerMessage, Status>>;
 
 /// Runs the session and tells the agent why it ended.
 pub(super) async fn run(
@@ -63,8 +64,10 @@ async fn converse(
     metrics::stream("opened");
     log_hello(&hello);
 
-    let mut session = Session::default();
+    let mut session = Session::new(shared, &hello);
     let replaced = registration.replaced.clone();
+    let mut role = shared.role.clone();
+    role.mark_changed();
     loop {
         tokio::select! {
             biased;
@@ -75,6 +78,10 @@ async fn converse(
             configuration = next_configuration(&mut registration, outbound) => {
                 let Some(configuration) = configuration else { return Ok(()) };
                 configuration.send();
+            }
+            standby = next_standby(&mut role, outbound) => {
+                let Some(standby) = standby else { return Ok(()) };
+                standby.send();
             }
             message = inbound.message() => match message?.map(|message| message.message) {
                 None => return Ok(()),
@@ -92,6 +99,7 @@ async fn converse(
 
 async fn read_hello(shared: &Shared, inbound: &mut Inbound) -> Result<wire::Hello, Status> {
     let first = tokio::select! {
+        biased;
         () = shared.stop.cancelled() => return Err(stopping()),
         first = timeout(HELLO_TIMEOUT, inbound.message()) => first,
     };
@@ -102,55 +110,31 @@ async fn read_hello(shared: &Shared, inbound: &mut Inbound) -> Result<wire::Hell
     }
 }
 
-/// A configuration, and room to send it.
-struct Ready<'a> {
-    configuration: Arc<wire::Configuration>,
-    permit: mpsc::Permit<'a, Result<wire::ScalerMessage, Status>>,
-}
-
-/// Waits for a configuration that the agent does not have, and then for room to send it; a slow
-/// agent gets the newest one, not every one. `None` when the agent has left.
-async fn next_configuration<'a>(
-    registration: &mut Registration,
-    outbound: &'a Outbound,
-) -> Option<Ready<'a>> {
-    registration.configuration.changed().await.ok()?;
-    // Not seen until it is sent: the wait for room may be cancelled.
-    registration.configuration.mark_changed();
-    let permit = outbound.reserve().await.ok()?;
-    let configuration = registration.configuration.borrow_and_update().clone()?;
-    Some(Ready {
-        configuration,
-        permit,
-    })
-}
-
-impl Ready<'_> {
-    fn send(self) {
-        debug!(
-            revision = self.configuration.revision,
-            targets = self.configuration.targets.len(),
-            "configuration sent"
-        );
-        metrics::configuration_sent();
-        let configuration = wire::Configuration::clone(&self.configuration);
-        self.permit.send(Ok(wire::ScalerMessage {
-            message: Some(scaler_message::Message::Configuration(configuration)),
-        }));
-    }
-}
-
 /// What one stream remembers.
-#[derive(Default)]
 struct Session {
+    /// The agent's start.
+    instance: String,
+    cpus: u32,
+    pace: Pace,
     agent_dropped: u64,
     told_of_foreign_pods: bool,
     told_of_missing: bool,
 }
 
 impl Session {
-    /// Checks a report and passes it on, unless it is too short or too old to matter. When the controller cannot
-    /// keep up the report is dropped: the next one brings newer numbers.
+    fn new(shared: &Shared, hello: &wire::Hello) -> Self {
+        Session {
+            instance: hello.instance.clone(),
+            cpus: hello.cpus,
+            pace: Pace::new(shared.interval, shared.clock.now()),
+            agent_dropped: 0,
+            told_of_foreign_pods: false,
+            told_of_missing: false,
+        }
+    }
+
+    /// Checks a report and passes it on, unless it is too short or too old to matter. When the
+    /// controller cannot keep up the report is dropped: the next one brings newer numbers.
     fn take(
         &mut self,
         shared: &Shared,
@@ -158,13 +142,27 @@ impl Session {
         report: wire::Report,
     ) -> Result<(), Invalid> {
         let received_at = shared.clock.now();
+        if !self.pace.allows(received_at) {
+            metrics::report("too_many");
+            return Ok(());
+        }
+        let Role::Leader { term, reports } = shared.role.borrow().clone() else {
+            metrics::report("standby");
+            return Ok(());
+        };
         self.note_losses(&report);
+        if validate::is_too_long(&report, shared.interval) {
+            metrics::report("too_long");
+            return Ok(());
+        }
         if validate::is_too_short(&report) {
             metrics::report("too_short");
             return Ok(());
         }
+        let number = report.interval_number;
         let checked = validate::report(
             &registration.node,
+            self.cpus,
             report,
             received_at,
             &shared.workloads.read(),
@@ -174,8 +172,12 @@ impl Session {
             metrics::report("outdated");
             return Ok(());
         }
+        if !registration.is_news(term, &self.instance, number) {
+            metrics::report("repeated");
+            return Ok(());
+        }
         self.count(counts);
-        metrics::report(match shared.reports.try_send(report) {
+        metrics::report(match reports.try_send(report) {
             Ok(()) => "accepted",
             Err(TrySendError::Full(_)) => "dropped",
             Err(TrySendError::Closed(_)) => "stopped",
@@ -194,9 +196,9 @@ impl Session {
             if !self.told_of_missing {
                 self.told_of_missing = true;
                 warn!(
-                    pod_uid = %missing.pod_uid,
-                    container = %missing.container_name,
-                    reason = %missing.reason,
+                    pod_uid = ?shortened(&missing.pod_uid),
+                    container = ?shortened(&missing.container_name),
+                    reason = ?shortened(&missing.reason),
                     others = report.missing.len() - 1,
                     "agent cannot measure a target"
                 );
@@ -213,6 +215,7 @@ impl Session {
         metrics::samples("not_a_target", counts.not_a_target);
         metrics::samples("duplicate", counts.duplicate);
         metrics::samples("invalid_metric", counts.invalid_metric);
+        metrics::samples("implausible", counts.implausible);
         if counts.foreign_pod > 0 && !self.told_of_foreign_pods {
             self.told_of_foreign_pods = true;
             warn!(
@@ -223,6 +226,11 @@ impl Session {
     }
 }
 
+/// What an agent says, for a log: escaped by its debug form, and no longer than a line.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(200)]
+}
+
 fn log_hello(hello: &wire::Hello) {
     let unsupported: Vec<&str> = hello
         .metrics
@@ -231,8 +239,8 @@ fn log_hello(hello: &wire::Hello) {
         .map(|metric| metric.metric().as_str_name())
         .collect();
     info!(
-        agent = %hello.agent_version,
-        kernel = %hello.kernel_release,
+        agent = ?shortened(&hello.agent_version),
+        kernel = ?shortened(&hello.kernel_release),
         cpus = hello.cpus,
         unsupported = unsupported.join(","),
         "agent connected"

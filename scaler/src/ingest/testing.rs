@@ -19,6 +19,7 @@ pub(super) fn shop_index() -> Index {
     index.put_replica_set(ReplicaSetRecord {
         uid: "r1".into(),
         owner: Some("d1".into()),
+        revision: 1,
     });
     index.put_pod(pod("web-1", Some("r1"), "n1"));
     index.put_pod(pod("web-2", Some("r1"), "n2"));
@@ -43,5 +44,6 @@ pub(super) fn pod(uid: &str, owner: Option<&str>, node: &str) -> PodRecord {
         terminating: false,
         phase: PodPhase::Running,
         containers: vec![container("server"), container("proxy")],
+        deletion_cost: Default::default(),
     }
 }

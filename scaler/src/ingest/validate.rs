@@ -13,6 +13,7 @@ use thiserror::Error;
 use viperscale_proto::v1 as wire;
 
 use super::convert::metric_from_wire;
+use super::plausible::Bounds;
 use crate::controller::{ContainerReport, NodeReport};
 use crate::workloads::Index;
 
@@ -20,6 +21,11 @@ use crate::workloads::Index;
 const MAX_CONTAINERS: usize = 10_000;
 /// A `Metadata.name` is at most a DNS subdomain.
 const MAX_NAME: usize = 253;
+/// An instance is a number or a UUID.
+const MAX_INSTANCE: usize = 64;
+/// Reports of more intervals than this at once say nothing about now, and would keep a silent source
+/// fresh for too long.
+const MAX_INTERVALS: u32 = 10;
 /// What happened in less is too little to be a sample. See [`is_too_short`].
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(600);
@@ -37,6 +43,10 @@ pub(super) enum Invalid {
     Empty,
     #[error("node_name has {0} bytes; expected 1 to {MAX_NAME}")]
     NodeName(usize),
+    #[error("node_name {0:?} is no Node's name; expected lower-case letters, digits, '-' and '.'")]
+    NodeNameCharacters(String),
+    #[error("instance has {0} bytes; expected at most {MAX_INSTANCE}")]
+    Instance(usize),
     #[error("interval_ns is {0}; expected at most {MAX_INTERVAL:?}")]
     Interval(u64),
     #[error("{0} containers in one report; expected at most {MAX_CONTAINERS}")]
@@ -59,13 +69,23 @@ pub(super) struct Counts {
     pub(super) duplicate: u64,
     /// Metrics (not samples) that were left out: unknown, or with senseless numbers.
     pub(super) invalid_metric: u64,
+    /// Metrics, schedulings and nodes that were left out because nothing can do so much in so
+    /// little time; see [`super::plausible`].
+    pub(super) implausible: u64,
 }
 
-/// Checks the name that an agent gives its node.
+/// Checks how an agent names its node and itself.
 pub(super) fn node_name(hello: &wire::Hello) -> Result<Arc<str>, Invalid> {
     let name = hello.node_name.as_str();
     if name.is_empty() || name.len() > MAX_NAME {
         return Err(Invalid::NodeName(name.len()));
+    }
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    if !name.bytes().all(fits) {
+        return Err(Invalid::NodeNameCharacters(name.to_owned()));
+    }
+    if hello.instance.len() > MAX_INSTANCE {
+        return Err(Invalid::Instance(hello.instance.len()));
     }
     Ok(name.into())
 }
@@ -73,12 +93,15 @@ pub(super) fn node_name(hello: &wire::Hello) -> Result<Arc<str>, Invalid> {
 /// Checks a report of `node`: refuses what no agent of ours would send, and leaves out what it may
 /// not say.
 ///
+/// `cpus` is what the agent's Hello says; a report's own number counts for itself.
+///
 /// Samples are stamped with the end of their interval, `received_at` less the report's age, so that
 /// what queued up during an outage does not pass for fresh. No age is refused: an agent with a long
 /// queue truthfully sends old reports after a long outage, and ending its stream for it would only
 /// make it come back with the next one. See [`is_outdated`].
 pub(super) fn report(
     node: &Arc<str>,
+    cpus: u32,
     report: wire::Report,
     received_at: Timestamp,
     index: &Index,
@@ -92,13 +115,15 @@ pub(super) fn report(
     }
     let age = Duration::from_nanos(report.age_ns);
     let ended_at = Timestamp::new(received_at.since_start().saturating_sub(age));
+    let mut counts = Counts::default();
     let sample = report
         .node
         .map(|node| node_sample(node, ended_at, interval))
         .transpose()?;
+    let cpus = sample.as_ref().map_or(cpus, |sample| sample.cpus);
+    let mut sample = sample.filter(|sample| counts.plausible(allows_node(sample)));
 
-    let mut counts = Counts::default();
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<(&str, &str)> = HashSet::with_capacity(report.containers.len());
     let mut containers = Vec::with_capacity(report.containers.len());
     for container in report.containers {
         let Some(pod) = index.pod(&container.pod_uid) else {
@@ -117,22 +142,39 @@ pub(super) fn report(
             counts.not_a_target += 1;
             continue;
         };
-        if !seen.insert((pod.uid.clone(), target.name.clone())) {
+        if !seen.insert((&*pod.uid, &*target.name)) {
             counts.duplicate += 1;
             continue;
         }
         counts.accepted += 1;
+        let bounds = Bounds {
+            interval,
+            cpus: cpus.clamp(1, MAX_CPUS),
+            cpu_limit: target.cpu_limit_cores,
+        };
+        let scheduling = container
+            .scheduling
+            .map(scheduling)
+            .filter(|scheduling| counts.plausible(bounds.allow_scheduling(scheduling)));
         containers.push(ContainerReport {
-            pod: PodUid::from(&*pod.uid),
+            pod: PodUid::from(pod.uid.clone()),
             container: target.name.clone(),
             deployment: deployment.key.clone(),
             sample: ContainerSample {
                 received_at: ended_at,
                 interval,
-                metrics: metrics(container.metrics, &mut counts),
-                scheduling: container.scheduling.map(scheduling),
+                metrics: metrics(container.metrics, &bounds, &mut counts),
+                scheduling,
             },
         });
+    }
+    if let Some(sample) = &mut sample {
+        let ran = |report: &ContainerReport| {
+            report.sample.scheduling.as_ref().is_some_and(|scheduling| {
+                scheduling.voluntary_switches > 0 || !scheduling.on_cpu.is_zero()
+            })
+        };
+        sample.scheduler_seen = containers.iter().any(ran);
     }
     Ok((
         NodeReport {
@@ -150,6 +192,13 @@ pub(super) fn report(
 /// may be. The next one says more: no reason to end the stream.
 pub(super) fn is_too_short(report: &wire::Report) -> bool {
     Duration::from_nanos(report.interval_ns) < MIN_INTERVAL
+}
+
+/// Whether a report covers so many intervals that it says nothing about now, as the first one of a
+/// machine that stood still does. What no machine would send ends the stream, see [`report`].
+pub(super) fn is_too_long(report: &wire::Report, interval: Duration) -> bool {
+    let covered = Duration::from_nanos(report.interval_ns);
+    covered <= MAX_INTERVAL && covered > interval.saturating_mul(MAX_INTERVALS)
 }
 
 /// Whether the windows would forget a report at once.
@@ -172,11 +221,29 @@ fn node_sample(
         busy: Duration::from_nanos(node.busy_ns),
         stolen: Duration::from_nanos(node.stolen_ns),
         cpu_pressure: Duration::from_nanos(node.cpu_pressure_ns),
+        // Told by the containers.
+        scheduler_seen: false,
     })
+}
+
+/// No CPU is busy or stolen for longer than it is there, and pressure counts a moment once.
+fn allows_node(sample: &NodeSample) -> bool {
+    let most = sample.interval.mul_f64(1.25) + Duration::from_millis(200);
+    let of_all = most.saturating_mul(sample.cpus);
+    sample.busy <= of_all && sample.stolen <= of_all && sample.cpu_pressure <= most
+}
+
+impl Counts {
+    /// Counts what is left out.
+    fn plausible(&mut self, plausible: bool) -> bool {
+        self.implausible += u64::from(!plausible);
+        plausible
+    }
 }
 
 fn metrics(
     samples: Vec<wire::MetricSample>,
+    bounds: &Bounds,
     counts: &mut Counts,
 ) -> BTreeMap<scaler_core::Metric, MetricDelta> {
     let mut metrics = BTreeMap::new();
@@ -191,7 +258,9 @@ fn metrics(
                     histogram: Log2Histogram::from_buckets(sample.log2_buckets),
                     sampling: sample.sampling,
                 };
-                metrics.insert(metric, delta);
+                if counts.plausible(bounds.allow_metric(&delta)) {
+                    metrics.insert(metric, delta);
+                }
             }
             _ => counts.invalid_metric += 1,
         }

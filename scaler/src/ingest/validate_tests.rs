@@ -28,7 +28,7 @@ fn check(containers: Vec<wire::ContainerSample>) -> (NodeReport, Counts) {
         containers,
         ..wire::Report::default()
     };
-    report(&"n1".into(), wire, NOW, &shop_index()).unwrap()
+    report(&"n1".into(), 4, wire, NOW, &shop_index()).unwrap()
 }
 
 #[test]
@@ -48,6 +48,7 @@ fn only_pods_of_that_node_are_believed() {
         not_a_target: 2,
         duplicate: 1,
         invalid_metric: 0,
+        implausible: 0,
     };
     assert_eq!(counts, expected);
     let sample = &report.containers[0];
@@ -85,7 +86,7 @@ fn senseless_numbers_and_unknown_metrics_are_left_out() {
 #[test]
 fn a_report_that_no_agent_sends_is_refused() {
     let index = shop_index();
-    let refused = |wire: wire::Report| report(&"n1".into(), wire, NOW, &index).unwrap_err();
+    let refused = |wire: wire::Report| report(&"n1".into(), 4, wire, NOW, &index).unwrap_err();
     let second = 1_000_000_000;
     let slow = wire::Report {
         interval_ns: 601 * second,
@@ -134,7 +135,7 @@ fn samples_are_as_old_as_the_agent_says() {
             containers: vec![container("web-1", "server", vec![])],
             ..wire::Report::default()
         };
-        let (report, _) = report(&"n1".into(), wire, NOW, &shop_index()).unwrap();
+        let (report, _) = report(&"n1".into(), 4, wire, NOW, &shop_index()).unwrap();
         assert_eq!(report.received_at, NOW, "the report itself arrives now");
         let node = report.sample.unwrap().received_at;
         assert_eq!(report.containers[0].sample.received_at, node);
@@ -157,5 +158,70 @@ fn a_node_needs_a_name() {
         node_name(&named(&"x".repeat(254))),
         Err(Invalid::NodeName(254))
     );
-    assert_eq!(node_name(&named("n1")).as_deref(), Ok("n1"));
+    for forged in ["N1", "n1\n2026 INFO all is well", "../n1", "n1 "] {
+        let refused = Err(Invalid::NodeNameCharacters(forged.to_owned()));
+        assert_eq!(node_name(&named(forged)), refused);
+    }
+    assert_eq!(
+        node_name(&named("n1.example-2")).as_deref(),
+        Ok("n1.example-2")
+    );
+    let instance = wire::Hello {
+        instance: "x".repeat(65),
+        ..named("n1")
+    };
+    assert_eq!(node_name(&instance), Err(Invalid::Instance(65)));
+}
+
+#[test]
+fn what_a_pod_cannot_have_done_is_left_out_and_the_rest_is_kept() {
+    let scheduling = |on_cpu_ns| {
+        Some(wire::Scheduling {
+            on_cpu_ns,
+            ..wire::Scheduling::default()
+        })
+    };
+    let sample = |on_cpu_ns| wire::ContainerSample {
+        scheduling: scheduling(on_cpu_ns),
+        ..container("web-1", "server", vec![runq(1.0, 3)])
+    };
+    // Its limit is 0.2 cores.
+    let (report, counts) = check(vec![sample(210_000_000)]);
+    assert_eq!((counts.accepted, counts.implausible), (1, 0));
+    assert!(report.containers[0].sample.scheduling.is_some());
+    let (report, counts) = check(vec![sample(60_000_000_000)]);
+    assert_eq!((counts.accepted, counts.implausible), (1, 1));
+    assert!(report.containers[0].sample.scheduling.is_none());
+    assert_eq!(report.containers[0].sample.metrics.len(), 1);
+}
+
+#[test]
+fn a_node_is_not_busier_than_its_cpus() {
+    let check = |busy_ns| {
+        let wire = wire::Report {
+            interval_ns: 1_000_000_000,
+            node: Some(wire::NodeSample {
+                cpus: 2,
+                busy_ns,
+                ..wire::NodeSample::default()
+            }),
+            ..wire::Report::default()
+        };
+        let (report, counts) = report(&"n1".into(), 2, wire, NOW, &shop_index()).unwrap();
+        (report.sample.is_some(), counts.implausible)
+    };
+    assert_eq!(check(2_000_000_000), (true, 0));
+    assert_eq!(check(3_000_000_000_000), (false, 1));
+}
+
+#[test]
+fn a_report_of_many_intervals_says_nothing_about_now() {
+    let long = |interval_ns| {
+        let report = wire::Report {
+            interval_ns,
+            ..wire::Report::default()
+        };
+        is_too_long(&report, Duration::from_secs(1))
+    };
+    assert!(!long(10_000_000_000) && long(10_000_000_001));
 }

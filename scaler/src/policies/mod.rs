@@ -1,10 +1,13 @@
-//! The policies in force: files of a directory, reloaded when they change.
+//! The policies in force: files of a directory and objects of the cluster, mixed.
 //!
 //! ```text
-//! directory ─▶ source (read) ─▶ store (parse, keep the last valid version, refuse clashes)
-//!     └─ watch: notify and a slow poll ─▶ PolicySet, published to everyone who follows
+//! directory  ─▶ source (read) ─┐
+//! API server ─▶ objects ───────┴▶ store (parse, keep the last valid version, refuse clashes)
+//!     └─ watch: notify, a slow poll, a watch ─▶ PolicySet, published to everyone who follows
 //! ```
 
+mod object;
+mod objects;
 mod source;
 mod store;
 mod watch;
@@ -16,6 +19,8 @@ use std::sync::Arc;
 use scaler_core::ScalingPolicy;
 use serde::Serialize;
 
+pub use object::{ObjectKey, Objects, PolicyObject, RawObject, SeenStatus};
+pub use objects::watch_objects;
 pub use source::{PolicyFile, policy_files, read_directory, read_file};
 pub use store::PolicyStore;
 pub use watch::watch;
@@ -29,8 +34,24 @@ pub struct PolicySet {
     pub in_force: BTreeMap<DeploymentKey, Arc<ScalingPolicy>>,
     /// Valid policies that clash with another, so that neither is in force.
     pub refused: Vec<RefusedPolicy>,
-    /// What is wrong with the files, clashes included.
+    /// What is wrong with files and objects, clashes included.
     pub problems: Vec<Problem>,
+    /// Every policy that is an object, in force or not: each has a status.
+    pub objects: Arc<BTreeMap<ObjectKey, PolicyObject>>,
+}
+
+impl PolicySet {
+    /// The object that `policy` is; `None` for a policy of a file.
+    pub fn object_of(&self, policy: &ScalingPolicy) -> Option<&PolicyObject> {
+        // An object has no line, and a file has one.
+        if policy.origin.line.is_some() {
+            return None;
+        }
+        self.objects.get(&ObjectKey {
+            namespace: policy.namespace.as_str().into(),
+            name: policy.name.as_str().into(),
+        })
+    }
 }
 
 /// A policy that is not in force though it is valid by itself.
@@ -42,12 +63,12 @@ pub struct RefusedPolicy {
     pub reason: String,
 }
 
-/// One thing that is wrong in the directory of policies.
+/// One thing that is wrong with the policies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Problem {
-    /// The file, or the directory.
+    /// The file, the directory, or the object (`ScalingPolicy shop/web`).
     pub file: PathBuf,
-    /// The line, from 1; absent when it is about the file as a whole.
+    /// The line, from 1; absent when it is about the file as a whole, and for objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The field; empty when it is about no single field.

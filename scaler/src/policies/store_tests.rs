@@ -1,6 +1,6 @@
 use super::*;
 
-fn policy_text(name: &str, deployment: &str, max: u32) -> String {
+pub(super) fn policy_text(name: &str, deployment: &str, max: u32) -> String {
     format!(
         "apiVersion: viperscale.dev/v1alpha1
 kind: ScalingPolicy
@@ -15,18 +15,18 @@ spec:
     )
 }
 
-fn file(name: &str, text: impl Into<String>) -> PolicyFile {
+pub(super) fn file(name: &str, text: impl Into<String>) -> PolicyFile {
     PolicyFile {
         path: name.into(),
         text: Ok(text.into()),
     }
 }
 
-fn update(store: &mut PolicyStore, files: Vec<PolicyFile>) -> PolicySet {
+pub(super) fn update(store: &mut PolicyStore, files: Vec<PolicyFile>) -> PolicySet {
     store.update(Path::new("policies"), Ok(files))
 }
 
-fn max_of(set: &PolicySet, deployment: &str) -> Option<u32> {
+pub(super) fn max_of(set: &PolicySet, deployment: &str) -> Option<u32> {
     let key = crate::workloads::DeploymentKey::new("shop", deployment);
     set.in_force.get(&key).map(|policy| policy.max_replicas)
 }
@@ -132,4 +132,32 @@ fn two_policies_of_one_name_are_both_refused() {
             .iter()
             .all(|problem| problem.field == "metadata.name")
     );
+}
+
+#[test]
+fn a_clash_is_named_together_with_the_other_mistakes_of_its_file() {
+    let mut store = PolicyStore::default();
+    let second = format!(
+        "{}---\n{}",
+        policy_text("b", "web", 6),
+        policy_text("c", "cart", 0)
+    );
+    let files = vec![
+        file("a.yaml", policy_text("a", "web", 5)),
+        file("b.yaml", second),
+    ];
+    let set = update(&mut store, files);
+    assert_eq!(
+        (max_of(&set, "web"), max_of(&set, "cart"), set.refused.len()),
+        (Some(5), None, 0),
+        "what is valid stays in force"
+    );
+    let messages: Vec<String> = set.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(messages.len(), 2, "{messages:#?}");
+    assert_eq!(
+        messages[0],
+        "b.yaml:1: spec.scaleTargetRef.name: deployment shop/web has another policy (shop/a at \
+         a.yaml:1); expected one policy for each deployment"
+    );
+    assert!(messages[1].contains("spec.maxReplicas"), "{}", messages[1]);
 }

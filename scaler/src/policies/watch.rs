@@ -1,4 +1,4 @@
-//! Reloads the directory when it changes.
+//! Reads files and objects anew when they change, and publishes what is in force.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch as state};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
-use super::{PolicySet, PolicyStore, Problem, read_directory};
+use super::{Objects, PolicySet, PolicyStore, Problem, read_directory};
 use crate::metrics;
 
 /// Editors and ConfigMap swaps touch several names; this long after the last touch, all is there.
@@ -20,25 +20,35 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 /// directory that was replaced takes its watch with it.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Follows `directory` for as long as it is polled, publishing every change.
+/// Follows `directory`, if there is one, and `objects` for as long as it is polled, publishing every
+/// change.
 ///
-/// The first reading is published before this waits for anything.
-pub async fn watch(directory: PathBuf, published: state::Sender<PolicySet>) {
+/// The first set is published when both are known: of two policies for one deployment, the one that
+/// is read first must not act meanwhile.
+pub async fn watch(
+    directory: Option<PathBuf>,
+    mut objects: state::Receiver<Objects>,
+    published: state::Sender<PolicySet>,
+) {
+    // The sender lives as long as the process; should it be gone, files alone are followed.
+    let _ = objects.wait_for(|objects| objects.known).await;
     // One place is enough: a waiting notice already says "read again", so more are dropped.
     let (notices, mut noticed) = mpsc::channel(1);
-    let mut watcher = start_watcher(notices);
+    let mut watcher = directory.as_ref().and_then(|_| start_watcher(notices));
     let mut store = PolicyStore::default();
     let mut first = true;
     loop {
+        let known = objects.borrow_and_update().clone();
         // Before reading, so that what changes meanwhile is noticed. Adding a watch again does
         // nothing, unless the directory is another one by now.
-        if let Some(watcher) = &mut watcher {
-            let _ = watcher.watch(&directory, RecursiveMode::NonRecursive);
+        if let (Some(watcher), Some(directory)) = (&mut watcher, &directory) {
+            let _ = watcher.watch(directory, RecursiveMode::NonRecursive);
         }
-        store = reload(store, &directory, &published, first).await;
+        store = reload(store, directory.as_deref(), known, &published, first).await;
         first = false;
         tokio::select! {
             Some(()) = noticed.recv() => settle(&mut noticed).await,
+            Ok(()) = objects.changed() => {}
             () = sleep(POLL) => {}
         }
     }
@@ -79,13 +89,18 @@ async fn settle(noticed: &mut mpsc::Receiver<()>) {
 
 async fn reload(
     mut store: PolicyStore,
-    directory: &Path,
+    directory: Option<&Path>,
+    objects: Objects,
     published: &state::Sender<PolicySet>,
     first: bool,
 ) -> PolicyStore {
-    let path = directory.to_owned();
+    let path = directory.map(Path::to_owned);
     let reading = tokio::task::spawn_blocking(move || {
-        let set = store.update(&path, read_directory(&path));
+        let of_objects = store.update_objects(&objects);
+        let set = match path {
+            Some(path) => store.update(&path, read_directory(&path)),
+            None => of_objects,
+        };
         (store, set)
     });
     let (store, set) = match reading.await {
@@ -107,7 +122,8 @@ async fn reload(
     if changed {
         metrics::policies_reloaded(set.problems.len());
         info!(
-            directory = %directory.display(),
+            directory = directory.map(|path| path.display().to_string()),
+            objects = set.objects.len(),
             in_force = set.in_force.len(),
             refused = set.refused.len(),
             problems = set.problems.len(),
@@ -115,9 +131,10 @@ async fn reload(
         );
         if set == PolicySet::default() {
             warn!(
-                directory = %directory.display(),
+                directory = directory.map(|path| path.display().to_string()),
                 "no policies, so nothing is measured or scaled: put ScalingPolicy files (*.yaml, \
-                 *.yml) directly into this directory; they are read as they appear"
+                 *.yml) directly into the directory, or create ScalingPolicy objects; they are read \
+                 as they appear"
             );
         }
     }

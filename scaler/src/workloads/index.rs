@@ -1,17 +1,23 @@
 //! The index of Deployments, ReplicaSets and pods, in the directions in which it is asked.
 
+mod pods;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{DeploymentKey, DeploymentRecord, PodRecord, ReplicaSetRecord, Uid};
+use scaler_core::Timestamp;
+
+use super::{
+    DeploymentKey, DeploymentRecord, PodRecord, ReplicaChange, ReplicaLog, ReplicaSetRecord, Uid,
+};
 
 /// Deployments, ReplicaSets and pods by UID, with the links between them.
 ///
 /// Objects may arrive in any order: links are followed when asked, so a pod that arrives before
 /// its ReplicaSet is found as soon as that one is there.
 ///
-/// Invariant: `replica_sets_of`, `pods_of_owner` and `pods_on` hold exactly the UIDs whose records
-/// say so, and no empty sets.
+/// Invariant: `replica_sets_of`, `pods_of_owner`, `pods_on` and `marked` hold exactly the UIDs whose
+/// records say so, and no empty sets.
 #[derive(Debug, Default)]
 pub struct Index {
     deployments: HashMap<Uid, DeploymentRecord>,
@@ -21,6 +27,12 @@ pub struct Index {
     pods: HashMap<Uid, PodRecord>,
     pods_of_owner: HashMap<Uid, HashSet<Uid>>,
     pods_on: HashMap<Arc<str>, HashSet<Uid>>,
+    /// Pods with a deletion cost of ours.
+    marked: HashSet<Uid>,
+    /// Which replica counts changed lately.
+    replica_log: ReplicaLog,
+    /// Names of containers; most pods share a few.
+    container_names: HashSet<Arc<str>>,
     /// Nodes whose measurable containers changed since they were last taken.
     dirty_nodes: HashSet<Arc<str>>,
 }
@@ -53,6 +65,28 @@ impl Index {
             .filter_map(|pod| self.pods.get(pod))
     }
 
+    /// The ReplicaSet of a Deployment's present template: the one with the highest revision. `None`
+    /// where revisions do not tell, as while the newest one is not known yet.
+    pub fn newest_replica_set(&self, deployment: &DeploymentRecord) -> Option<&Uid> {
+        let sets = self.replica_sets_of.get(&deployment.uid)?.iter();
+        let records = sets.filter_map(|uid| self.replica_sets.get(uid));
+        let mut newest: Option<&ReplicaSetRecord> = None;
+        let mut alone = false;
+        for record in records.filter(|record| record.revision > 0) {
+            match newest.map_or(0, |newest| newest.revision) {
+                known if record.revision > known => (newest, alone) = (Some(record), true),
+                known if record.revision == known => alone = false,
+                _ => {}
+            }
+        }
+        newest.filter(|_| alone).map(|record| &record.uid)
+    }
+
+    /// The pods with a deletion cost of ours, in no order.
+    pub fn marked_pods(&self) -> impl Iterator<Item = &PodRecord> {
+        self.marked.iter().filter_map(|uid| self.pods.get(uid))
+    }
+
     /// The pods bound to a node, in no order.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &PodRecord> {
         self.pods_on
@@ -69,6 +103,27 @@ impl Index {
             self.replica_sets.len(),
             self.pods.len(),
         )
+    }
+
+    /// What is known of a Deployment's changes, oldest first.
+    pub fn replica_changes(&self, key: &DeploymentKey) -> Vec<ReplicaChange> {
+        let uid = self.deployment_uids.get(key);
+        uid.map(|uid| self.replica_log.of(uid)).unwrap_or_default()
+    }
+
+    /// [`Self::put_deployment`], noting a change of its replicas as of `now`.
+    pub fn see_deployment(&mut self, record: DeploymentRecord, now: Timestamp) -> bool {
+        let before = self
+            .deployments
+            .get(&record.uid)
+            .map(|known| known.replicas);
+        let (uid, to) = (record.uid.clone(), record.replicas);
+        let is_news = self.put_deployment(record);
+        if let (true, Some(from)) = (is_news, before) {
+            let change = ReplicaChange { at: now, from, to };
+            self.replica_log.note(&uid, change);
+        }
+        is_news
     }
 
     /// Adds or replaces a Deployment. Returns false when this is news from before what is known,
@@ -92,10 +147,29 @@ impl Index {
         true
     }
 
+    /// Notes that `replicas` were written to a Deployment, if it is still known: while the answer was
+    /// on its way it may have been deleted, and another one created under its name. The change counts
+    /// as of `now`.
+    pub fn wrote(&mut self, uid: &str, resource_version: &str, replicas: u32, now: Timestamp) {
+        if let Some(known) = self.deployments.get_mut(uid)
+            && !is_older(resource_version, &known.resource_version)
+        {
+            let change = ReplicaChange {
+                at: now,
+                from: known.replicas,
+                to: replicas,
+            };
+            self.replica_log.note(&known.uid, change);
+            known.resource_version = resource_version.to_owned();
+            known.replicas = replicas;
+        }
+    }
+
     /// Forgets a Deployment.
     pub fn remove_deployment(&mut self, uid: &str) {
         if let Some(record) = self.deployments.remove(uid) {
             self.deployment_uids.remove(&record.key);
+            self.replica_log.forget(uid);
             self.mark_pods_of(uid);
         }
     }
@@ -123,40 +197,6 @@ impl Index {
                 remove_from(&mut self.replica_sets_of, owner, uid);
             }
             self.mark_pods_owned_by(uid);
-        }
-    }
-
-    /// Adds or replaces a pod. When it started stays as it was first learned.
-    pub fn put_pod(&mut self, mut record: PodRecord) {
-        let old = self.unlink_pod(&record.uid);
-        let known_start = old.as_ref().and_then(|old| old.started_at);
-        record.started_at = known_start.or(record.started_at);
-        if !old.as_ref().is_some_and(|old| same_targets(old, &record)) {
-            let nodes = old
-                .iter()
-                .filter_map(|old| old.node.clone())
-                .chain(record.node.clone());
-            self.dirty_nodes.extend(nodes);
-        }
-        if let Some(owner) = &record.owner {
-            self.pods_of_owner
-                .entry(owner.clone())
-                .or_default()
-                .insert(record.uid.clone());
-        }
-        if let Some(node) = &record.node {
-            self.pods_on
-                .entry(node.clone())
-                .or_default()
-                .insert(record.uid.clone());
-        }
-        self.pods.insert(record.uid.clone(), record);
-    }
-
-    /// Forgets a pod.
-    pub fn remove_pod(&mut self, uid: &str) {
-        if let Some(record) = self.unlink_pod(uid) {
-            self.dirty_nodes.extend(record.node);
         }
     }
 
@@ -193,46 +233,6 @@ impl Index {
     pub(super) fn take_dirty_nodes(&mut self) -> HashSet<Arc<str>> {
         std::mem::take(&mut self.dirty_nodes)
     }
-
-    fn unlink_pod(&mut self, uid: &str) -> Option<PodRecord> {
-        let record = self.pods.remove(uid)?;
-        if let Some(owner) = &record.owner {
-            remove_from(&mut self.pods_of_owner, owner, uid);
-        }
-        if let Some(node) = &record.node {
-            remove_from(&mut self.pods_on, node, uid);
-        }
-        Some(record)
-    }
-
-    fn mark_pods_of(&mut self, deployment: &str) {
-        let replica_sets = self
-            .replica_sets_of
-            .get(deployment)
-            .cloned()
-            .unwrap_or_default();
-        for replica_set in replica_sets {
-            self.mark_pods_owned_by(&replica_set);
-        }
-    }
-
-    fn mark_pods_owned_by(&mut self, replica_set: &str) {
-        let pods = self.pods_of_owner.get(replica_set).into_iter().flatten();
-        let nodes = pods.filter_map(|pod| self.pods.get(pod)?.node.clone());
-        self.dirty_nodes.extend(nodes);
-    }
-}
-
-/// Whether the node would be told the same about both states of one pod.
-fn same_targets(a: &PodRecord, b: &PodRecord) -> bool {
-    a.node == b.node
-        && a.owner == b.owner
-        && a.is_finished() == b.is_finished()
-        && a.containers.len() == b.containers.len()
-        && a.containers
-            .iter()
-            .zip(&b.containers)
-            .all(|(a, b)| a.name == b.name && a.id == b.id)
 }
 
 /// Whether version `a` is from before version `b`.

@@ -1,4 +1,4 @@
-use super::super::Container;
+use super::super::{Container, DeletionCost};
 use super::*;
 use scaler_core::{PodPhase, Timestamp};
 
@@ -15,6 +15,7 @@ fn replica_set(uid: &str, owner: &str) -> ReplicaSetRecord {
     ReplicaSetRecord {
         uid: uid.into(),
         owner: Some(owner.into()),
+        revision: 0,
     }
 }
 
@@ -33,6 +34,7 @@ fn pod(uid: &str, owner: &str, node: &str) -> PodRecord {
             id: None,
             cpu_limit_cores: None,
         }],
+        deletion_cost: DeletionCost::Unset,
     }
 }
 
@@ -157,6 +159,31 @@ fn a_recreated_deployment_replaces_the_old_one_and_its_late_deletion_is_harmless
 }
 
 #[test]
+fn a_late_answer_does_not_bring_a_deleted_deployment_back() {
+    let key = DeploymentKey::new("shop", "web");
+    let mut index = Index::default();
+    index.put_deployment(deployment("web", "d1", "1"));
+    index.wrote("d1", "4", 3, Timestamp::from_secs(1));
+    assert_eq!(index.deployment(&key).unwrap().replicas, 3);
+    index.put_deployment(DeploymentRecord {
+        replicas: 5,
+        ..deployment("web", "d1", "6")
+    });
+    index.wrote("d1", "5", 4, Timestamp::from_secs(1));
+    assert_eq!(
+        index.deployment(&key).unwrap().replicas,
+        5,
+        "an answer that the watch overtook"
+    );
+    index.remove_deployment("d1");
+    index.wrote("d1", "8", 7, Timestamp::from_secs(1));
+    assert!(index.deployment(&key).is_none());
+    index.put_deployment(deployment("web", "d2", "9"));
+    index.wrote("d1", "8", 7, Timestamp::from_secs(1));
+    assert_eq!(&*index.deployment(&key).unwrap().uid, "d2");
+}
+
+#[test]
 fn a_relist_forgets_what_is_gone() {
     let mut index = Index::default();
     index.put_replica_set(replica_set("r1", "d1"));
@@ -203,4 +230,64 @@ fn the_first_learned_start_stays() {
         index.pod("p1").unwrap().started_at,
         Some(Timestamp::from_secs(5))
     );
+}
+
+#[test]
+fn the_newest_replica_set_is_that_of_the_highest_revision() {
+    let mut index = Index::default();
+    index.put_deployment(deployment("web", "d1", "1"));
+    let newest = |index: &Index| {
+        let web = index
+            .deployment(&DeploymentKey::new("shop", "web"))
+            .unwrap();
+        index.newest_replica_set(web).map(ToString::to_string)
+    };
+    let put = |index: &mut Index, uid: &str, revision| {
+        index.put_replica_set(ReplicaSetRecord {
+            revision,
+            ..replica_set(uid, "d1")
+        });
+    };
+    assert_eq!(newest(&index), None);
+    put(&mut index, "r1", 0);
+    assert_eq!(newest(&index), None, "nothing says so");
+    put(&mut index, "r1", 1);
+    put(&mut index, "r2", 2);
+    assert_eq!(newest(&index).as_deref(), Some("r2"));
+    put(&mut index, "r1", 3);
+    assert_eq!(newest(&index).as_deref(), Some("r1"), "rolled back");
+    put(&mut index, "r2", 3);
+    assert_eq!(newest(&index), None, "two claim it");
+}
+
+#[test]
+fn labels_do_not_make_a_pod_a_deployments() {
+    let mut index = Index::default();
+    index.put_deployment(deployment("web", "d1", "1"));
+    index.put_deployment(deployment("web-canary", "d2", "1"));
+    index.put_replica_set(replica_set("r1", "d1"));
+    index.put_replica_set(replica_set("r2", "d2"));
+    index.put_pod(pod("mine", "r1", "n1"));
+    index.put_pod(pod("the-canarys", "r2", "n1"));
+    index.put_pod(pod("a-jobs", "j1", "n1"));
+    index.put_pod(PodRecord {
+        owner: None,
+        ..pod("by-hand", "r1", "n1")
+    });
+    assert_eq!(pod_uids(&index, "web"), ["mine"]);
+}
+
+#[test]
+fn marked_pods_are_known_until_they_are_unmarked_or_gone() {
+    let mut index = Index::default();
+    let marked = |uid| PodRecord {
+        deletion_cost: DeletionCost::Ours,
+        ..pod(uid, "r1", "n1")
+    };
+    index.put_pod(marked("p1"));
+    index.put_pod(marked("p2"));
+    assert_eq!(index.marked_pods().count(), 2);
+    index.put_pod(pod("p1", "r1", "n1"));
+    index.remove_pod("p2");
+    assert_eq!(index.marked_pods().count(), 0);
 }

@@ -9,6 +9,8 @@
 //! trimmed to records as they arrive, so memory is bounded by the number of pods (a few hundred
 //! bytes each), not by what annotations and managed fields they carry.
 
+pub(crate) mod backoff;
+mod changes;
 mod index;
 mod quantity;
 mod record;
@@ -21,8 +23,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+pub use changes::{ReplicaChange, ReplicaLog};
 pub use index::Index;
-pub use record::{Container, DeploymentRecord, PodRecord, ReplicaSetRecord};
+pub(crate) use quantity::parse_cpu;
+pub use record::{
+    Container, DELETION_COST, DELETION_COST_OURS, DeletionCost, DeploymentRecord, PodRecord,
+    ReplicaSetRecord,
+};
 pub use watch::{Resource, watch};
 
 /// The UID of an API object; cheap to clone.

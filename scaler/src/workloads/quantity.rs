@@ -5,7 +5,7 @@
 /// The grammar is that of `k8s.io/apimachinery/pkg/api/resource.Quantity`; binary suffixes are
 /// left out because the API server never stores them for CPU. `None` for anything else, negative
 /// numbers included.
-pub(super) fn parse_cpu(text: &str) -> Option<f64> {
+pub(crate) fn parse_cpu(text: &str) -> Option<f64> {
     let text = text.trim();
     let (number, exponent) = match text.chars().last()? {
         'n' => (&text[..text.len() - 1], -9),

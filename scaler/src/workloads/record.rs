@@ -12,6 +12,14 @@ use scaler_core::{PodPhase, Timestamp};
 use super::quantity::parse_cpu;
 use super::{DeploymentKey, Uid};
 
+/// Tells the ReplicaSet controller which of several ready pods to delete first (KEP-2255).
+pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// Repeats the value of [`DELETION_COST`] where this scaler wrote it; a value that somebody else
+/// wrote is not ours to change.
+pub const DELETION_COST_OURS: &str = "viperscale.dev/pod-deletion-cost";
+/// Numbers the ReplicaSets of a Deployment; the highest is of its present template.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
 /// A Deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentRecord {
@@ -25,13 +33,27 @@ pub struct DeploymentRecord {
     pub replicas: u32,
 }
 
-/// A ReplicaSet, of which only the owner matters.
+/// A ReplicaSet, of which only the owner and the revision matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaSetRecord {
     /// Its UID.
     pub uid: Uid,
     /// UID of the Deployment that controls it, if one does.
     pub owner: Option<Uid>,
+    /// Which revision of the Deployment's template it is of; 0 where nothing says so.
+    pub revision: u64,
+}
+
+/// Who set a pod's deletion cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeletionCost {
+    /// Nobody.
+    #[default]
+    Unset,
+    /// This scaler, or one before it.
+    Ours,
+    /// Somebody else.
+    Foreign,
 }
 
 /// A pod.
@@ -40,7 +62,7 @@ pub struct PodRecord {
     /// Its UID.
     pub uid: Uid,
     /// Its name, for messages.
-    pub name: String,
+    pub name: Arc<str>,
     /// UID of the ReplicaSet that controls it, if one does.
     pub owner: Option<Uid>,
     /// The node it is bound to, once it is.
@@ -55,6 +77,8 @@ pub struct PodRecord {
     pub phase: PodPhase,
     /// Its long-running containers: those of the spec, and restartable init containers (sidecars).
     pub containers: Vec<Container>,
+    /// Who set its deletion cost.
+    pub deletion_cost: DeletionCost,
 }
 
 /// A container of a pod.
@@ -95,7 +119,10 @@ impl ReplicaSetRecord {
     /// `None` for an object without UID, which no API server sends.
     pub fn read(replica_set: PartialObjectMeta<ReplicaSet>) -> Option<Self> {
         let owner = controller_of(&replica_set.metadata, "Deployment");
+        let revision = annotation(&replica_set.metadata, REVISION);
+        let revision = revision.and_then(|revision| revision.parse().ok());
         Some(ReplicaSetRecord {
+            revision: revision.unwrap_or(0),
             uid: replica_set.metadata.uid?.into(),
             owner,
         })
@@ -108,6 +135,7 @@ impl PodRecord {
     /// `start` turns the kubelet's `status.startTime` into a moment on our own clock.
     pub fn read(pod: Pod, start: impl FnOnce(WallTime) -> Timestamp) -> Option<Self> {
         let owner = controller_of(&pod.metadata, "ReplicaSet");
+        let deletion_cost = DeletionCost::read(&pod.metadata);
         let terminating = pod.metadata.deletion_timestamp.is_some();
         let spec = pod.spec.unwrap_or_default();
         let status = pod.status.unwrap_or_default();
@@ -141,7 +169,7 @@ impl PodRecord {
 
         Some(PodRecord {
             uid: pod.metadata.uid?.into(),
-            name: pod.metadata.name?,
+            name: pod.metadata.name?.into(),
             owner,
             node: spec
                 .node_name
@@ -158,6 +186,7 @@ impl PodRecord {
                 _ => PodPhase::Pending,
             },
             containers,
+            deletion_cost,
         })
     }
 
@@ -165,6 +194,26 @@ impl PodRecord {
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
     }
+}
+
+impl DeletionCost {
+    fn read(metadata: &ObjectMeta) -> Self {
+        let (cost, ours) = (
+            annotation(metadata, DELETION_COST),
+            annotation(metadata, DELETION_COST_OURS),
+        );
+        match (cost, ours) {
+            (None, None) => DeletionCost::Unset,
+            (Some(cost), Some(ours)) if cost == ours => DeletionCost::Ours,
+            // A leftover of ours beside nothing is taken away too.
+            (None, Some(_)) => DeletionCost::Ours,
+            (Some(_), _) => DeletionCost::Foreign,
+        }
+    }
+}
+
+fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 impl Container {
@@ -269,5 +318,24 @@ mod tests {
         assert_eq!(record.containers[0].id, None);
         assert_eq!(record.owner, None);
         assert!(!record.ready);
+    }
+
+    #[test]
+    fn only_a_deletion_cost_that_repeats_itself_is_ours() {
+        let read = |annotations: serde_json::Value| {
+            let metadata = json!({"name": "a", "uid": "u1", "annotations": annotations});
+            pod(json!({"metadata": metadata, "spec": {"containers": []}})).deletion_cost
+        };
+        assert_eq!(read(json!({})), DeletionCost::Unset);
+        assert_eq!(read(json!({DELETION_COST: "5"})), DeletionCost::Foreign);
+        assert_eq!(
+            read(json!({DELETION_COST: "-1", DELETION_COST_OURS: "-1"})),
+            DeletionCost::Ours
+        );
+        assert_eq!(
+            read(json!({DELETION_COST: "7", DELETION_COST_OURS: "-1"})),
+            DeletionCost::Foreign,
+            "somebody has changed it since"
+        );
     }
 }

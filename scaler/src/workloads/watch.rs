@@ -11,11 +11,14 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as start_watcher};
 use kube::{Api, Client};
+use scaler_core::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 use tracing::{info, warn};
 
+use super::backoff::Delays;
 use super::{DeploymentRecord, Index, PodRecord, ReplicaSetRecord, Uid, Workloads};
+use crate::api_health::{ApiHealth, Source};
 use crate::clock::Clock;
 use crate::cluster;
 use crate::metrics;
@@ -60,28 +63,49 @@ pub async fn watch(
     workloads: Arc<Workloads>,
     clock: Clock,
     synced: Sender<bool>,
+    health: ApiHealth,
 ) {
     match resource {
         Resource::Deployments => {
-            follow::<Deployment, _>(resource, client, &workloads, &synced, |deployment, _| {
-                DeploymentRecord::read(deployment)
-            })
+            follow::<Deployment, _>(
+                resource,
+                client,
+                &workloads,
+                &synced,
+                &health,
+                clock,
+                |deployment, _| DeploymentRecord::read(deployment),
+            )
             .await;
         }
         Resource::ReplicaSets => {
             type Metadata = PartialObjectMeta<ReplicaSet>;
-            follow::<Metadata, _>(resource, client, &workloads, &synced, |replica_set, _| {
-                ReplicaSetRecord::read(replica_set)
-            })
+            follow::<Metadata, _>(
+                resource,
+                client,
+                &workloads,
+                &synced,
+                &health,
+                clock,
+                |replica_set, _| ReplicaSetRecord::read(replica_set),
+            )
             .await;
         }
         Resource::Pods => {
-            follow::<Pod, _>(resource, client, &workloads, &synced, |pod, seen| {
-                PodRecord::read(pod, |start_time| match seen {
-                    Seen::Listed => clock.at_wall_time(start_time),
-                    Seen::Happening => clock.now(),
-                })
-            })
+            follow::<Pod, _>(
+                resource,
+                client,
+                &workloads,
+                &synced,
+                &health,
+                clock,
+                |pod, seen| {
+                    PodRecord::read(pod, |start_time| match seen {
+                        Seen::Listed => clock.at_wall_time(start_time),
+                        Seen::Happening => clock.now(),
+                    })
+                },
+            )
             .await;
         }
     }
@@ -99,7 +123,7 @@ enum Seen {
 /// A record that lives in the index.
 trait Record {
     fn uid(&self) -> Uid;
-    fn put(self, index: &mut Index);
+    fn put(self, index: &mut Index, now: Timestamp);
     fn remove(index: &mut Index, uid: &str);
     fn retain(index: &mut Index, keep: &HashSet<Uid>);
 }
@@ -109,15 +133,16 @@ async fn follow<K, R>(
     client: Client,
     workloads: &Workloads,
     synced: &Sender<bool>,
+    health: &ApiHealth,
+    clock: Clock,
     read: impl Fn(K, Seen) -> Option<R>,
 ) where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
     R: Record,
 {
     let api: Api<K> = Api::all(client);
-    let mut events = start_watcher(api, watcher::Config::default())
-        .default_backoff()
-        .boxed();
+    let config = watcher::Config::default().timeout(cluster::WATCH_SECONDS);
+    let mut events = start_watcher(api, config).backoff(Delays::new()).boxed();
     let mut listed = HashSet::new();
     let mut last_error = None;
     while let Some(event) = events.next().await {
@@ -125,7 +150,11 @@ async fn follow<K, R>(
             Ok(event) => event,
             Err(error) => {
                 metrics::watch_failed(resource.name());
-                let text = cluster::explain_watch(resource, &error);
+                let text = cluster::explain_watch(resource.name(), &error);
+                // An expired version is told as an error and cured by the list that follows.
+                if !cluster::is_expired(&error) {
+                    health.failed(Source::Watch(resource), &text);
+                }
                 if last_error.as_ref() != Some(&text) {
                     warn!(%resource, error = %text, "watch failed, retrying");
                     last_error = Some(text);
@@ -133,15 +162,19 @@ async fn follow<K, R>(
                 continue;
             }
         };
-        if last_error.take().is_some() {
-            info!(%resource, "watch works again");
+        // `Init` only announces a list that may fail.
+        if !matches!(event, Event::Init) {
+            health.works(Source::Watch(resource));
+            if last_error.take().is_some() {
+                info!(%resource, "watch works again");
+            }
         }
         workloads.update(|index| match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) => {
                 if let Some(record) = read(object, Seen::Listed) {
                     listed.insert(record.uid());
-                    record.put(index);
+                    record.put(index, clock.now());
                 }
             }
             Event::InitDone => {
@@ -151,7 +184,7 @@ async fn follow<K, R>(
             }
             Event::Apply(object) => {
                 if let Some(record) = read(object, Seen::Happening) {
-                    record.put(index);
+                    record.put(index, clock.now());
                 }
             }
             Event::Delete(object) => {
@@ -167,8 +200,8 @@ impl Record for DeploymentRecord {
     fn uid(&self) -> Uid {
         self.uid.clone()
     }
-    fn put(self, index: &mut Index) {
-        index.put_deployment(self);
+    fn put(self, index: &mut Index, now: Timestamp) {
+        index.see_deployment(self, now);
     }
     fn remove(index: &mut Index, uid: &str) {
         index.remove_deployment(uid);
@@ -182,7 +215,7 @@ impl Record for ReplicaSetRecord {
     fn uid(&self) -> Uid {
         self.uid.clone()
     }
-    fn put(self, index: &mut Index) {
+    fn put(self, index: &mut Index, _now: Timestamp) {
         index.put_replica_set(self);
     }
     fn remove(index: &mut Index, uid: &str) {
@@ -197,7 +230,7 @@ impl Record for PodRecord {
     fn uid(&self) -> Uid {
         self.uid.clone()
     }
-    fn put(self, index: &mut Index) {
+    fn put(self, index: &mut Index, _now: Timestamp) {
         index.put_pod(self);
     }
     fn remove(index: &mut Index, uid: &str) {

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use viperscale_proto::v1 as wire;
+use viperscale_proto::v1::scaler_message::Message;
 use viperscale_proto::v1::telemetry_client::TelemetryClient;
 
 use super::DEADLINE;
@@ -28,34 +29,51 @@ pub(crate) struct Agent {
     outbound: mpsc::Sender<wire::AgentMessage>,
     inbound: Inbound,
     sequence: u64,
+    /// The number that the next reports carry; 0 is none.
+    pub(crate) interval_number: u64,
     /// How long the reports claim to have waited in the agent's queue.
     pub(crate) age: Duration,
 }
 
 impl Agent {
-    pub(super) async fn connect(address: &str, node: &str) -> Self {
+    pub(crate) async fn connect(address: &str, node: &str) -> Self {
         let (outbound, inbound) = open_stream(address).await;
         outbound.send(hello(node)).await.unwrap();
         Agent {
             outbound,
             inbound,
             sequence: 0,
+            interval_number: 0,
             age: Duration::ZERO,
         }
     }
 
-    /// The next configuration, or the status that ended the stream.
-    pub(crate) async fn configuration(&mut self) -> Result<wire::Configuration, Status> {
+    /// The next message, or the status that ended the stream.
+    async fn hear(&mut self) -> Result<Message, Status> {
         let next = tokio::time::timeout(DEADLINE, self.inbound.message());
         let message = next
             .await
             .expect("nothing from the scaler")?
             .expect("the stream ended");
-        let Some(wire::scaler_message::Message::Configuration(configuration)) = message.message
-        else {
-            panic!("an empty message");
-        };
-        Ok(configuration)
+        Ok(message.message.expect("an empty message"))
+    }
+
+    /// The next configuration, or the status that ended the stream.
+    pub(crate) async fn configuration(&mut self) -> Result<wire::Configuration, Status> {
+        loop {
+            if let Message::Configuration(configuration) = self.hear().await? {
+                return Ok(configuration);
+            }
+        }
+    }
+
+    /// The next word that the scaler does not lead, with the leader's address if it knows one.
+    pub(crate) async fn standby(&mut self) -> wire::Standby {
+        loop {
+            if let Message::Standby(standby) = self.hear().await.unwrap() {
+                return standby;
+            }
+        }
     }
 
     /// The next configuration with this many targets.
@@ -103,6 +121,31 @@ impl Agent {
         self.report(vec![container]).await;
     }
 
+    /// Reports calm pods that were on a CPU for so many milliseconds each.
+    pub(crate) async fn report_work(&mut self, pods: &[(&str, u64)]) {
+        let container = |(pod, on_cpu_ms): &(&str, u64)| {
+            let mut buckets = vec![0; 15];
+            buckets[14] = 1000; // 16 to 33 us
+            wire::ContainerSample {
+                pod_uid: (*pod).to_owned(),
+                container_name: "server".to_owned(),
+                metrics: vec![wire::MetricSample {
+                    metric: wire::Metric::RunqLatency.into(),
+                    count: 1000,
+                    sum: 1500 << 14,
+                    log2_buckets: buckets,
+                    sampling: 0.5,
+                }],
+                scheduling: Some(wire::Scheduling {
+                    on_cpu_ns: on_cpu_ms * 1_000_000,
+                    voluntary_switches: 1000,
+                    ..wire::Scheduling::default()
+                }),
+            }
+        };
+        self.report(pods.iter().map(container).collect()).await;
+    }
+
     pub(crate) async fn report(&mut self, containers: Vec<wire::ContainerSample>) {
         self.sequence += 1;
         let report = wire::Report {
@@ -115,6 +158,7 @@ impl Agent {
             }),
             containers,
             age_ns: u64::try_from(self.age.as_nanos()).unwrap(),
+            interval_number: self.interval_number,
             ..wire::Report::default()
         };
         self.send(wire::AgentMessage {

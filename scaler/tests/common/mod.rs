@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub(crate) mod agent;
+pub(crate) mod proxy;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use scaler::config::{ChangeLimits, Config};
+use scaler::config::{ChangeLimits, Config, ElectionConfig};
+use scaler::election::Timing;
 use scaler::run::Scaler;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -146,12 +148,17 @@ impl Cluster {
 
     /// Reasons and messages of the Events on a Deployment.
     pub(crate) async fn events(&self, deployment: &str) -> Vec<(String, String)> {
+        self.events_on("Deployment", deployment).await
+    }
+
+    /// Reasons and messages of the Events on an object.
+    pub(crate) async fn events_on(&self, kind: &str, name: &str) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
         let events = api.list(&ListParams::default()).await.unwrap();
         events
             .into_iter()
-            .filter(|event| event.involved_object.name.as_deref() == Some(deployment))
-            .filter(|event| event.involved_object.kind.as_deref() == Some("Deployment"))
+            .filter(|event| event.involved_object.name.as_deref() == Some(name))
+            .filter(|event| event.involved_object.kind.as_deref() == Some(kind))
             .map(|event| {
                 (
                     event.reason.unwrap_or_default(),
@@ -183,6 +190,16 @@ spec:
     - {{name: runqLatency, statistic: avg, response: Observe, container: server}}
 "
     )
+}
+
+/// How one of several scalers is elected in tests: as in production.
+pub(crate) fn election() -> Option<ElectionConfig> {
+    Some(ElectionConfig {
+        lease: "scaler-under-test".to_owned(),
+        namespace: Some(NAMESPACE.to_owned()),
+        timing: Timing::default(),
+        advertise: None,
+    })
 }
 
 /// A scaler of a cluster, with a directory of policies.
@@ -268,13 +285,16 @@ impl Running {
 
 pub(crate) fn config(policies: &Path) -> Config {
     Config {
-        policies: policies.to_owned(),
+        policies: Some(policies.to_owned()),
         kubeconfig: None,
         grpc_address: "127.0.0.1:0".parse().unwrap(),
         admin_address: "127.0.0.1:0".parse().unwrap(),
         interval: Duration::from_millis(200),
         tls: None,
+        election: None,
         change_limits: ChangeLimits::default(),
+        pod_deletion_costs: true,
+        record: None,
         log_format: scaler::cli::LogFormat::Text,
     }
 }

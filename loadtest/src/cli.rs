@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::local::DEFAULT_PARENT;
-use crate::{bench, compare, demo, node};
+use crate::{bench, compare, demo, fleet, node};
 
 /// Drives real load through a system that an autoscaler controls, on a local cluster of its own.
 #[derive(Debug, Parser)]
@@ -29,6 +29,11 @@ pub enum Command {
     /// Benchmarks
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Simulate the agents of a whole cluster against the real scaler, and measure what it takes
+    Fleet(fleet::FleetArgs),
+    /// The API server that `fleet` fills with its cluster
+    #[command(hide = true)]
+    FleetApiserver(fleet::ApiserverArgs),
     /// The control plane of the local cluster: API server and controllers
     Apiserver(ApiserverArgs),
     /// A node that runs pods as processes, for the local cluster or any other control plane

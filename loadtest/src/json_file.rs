@@ -1,5 +1,6 @@
-//! Results as JSON files: checked before a run, written whole or not at all after it.
+//! Results as JSON: checked before a run, written whole or not at all after it.
 
+use std::fmt::Display;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -40,6 +41,35 @@ pub(crate) fn write(file: &Path, result: &impl Serialize) -> Result<()> {
     temporary.write_all(b"\n").with_context(what)?;
     fs::set_permissions(temporary.path(), Permissions::from_mode(0o644)).with_context(what)?;
     temporary.persist(file).with_context(what)?;
+    Ok(())
+}
+
+/// Fails before a run when [`print`] could not write to `file` after it.
+///
+/// # Errors
+/// See [`check_writable`].
+pub(crate) fn check_output(file: Option<&Path>) -> Result<()> {
+    match file {
+        Some(file) if file != Path::new("-") => check_writable(file),
+        _ => Ok(()),
+    }
+}
+
+/// Prints `result` for people and, if there is a `file`, writes it there as JSON; with the file `-`
+/// only the JSON is printed.
+///
+/// # Errors
+/// When the file cannot be written; by then the result has been printed.
+pub(crate) fn print(result: &(impl Display + Serialize), file: Option<&Path>) -> Result<()> {
+    let json = || serde_json::to_string_pretty(result).context("cannot write JSON");
+    match file {
+        Some(file) if file == Path::new("-") => println!("{}", json()?),
+        Some(file) => {
+            print!("{result}");
+            write(file, result)?;
+        }
+        None => print!("{result}"),
+    }
     Ok(())
 }
 

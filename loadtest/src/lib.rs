@@ -7,6 +7,7 @@
 //! demo        load step ─▶ replica changes ─▶ timeline ─▶ summary
 //! compare     trials under either autoscaler on the same load ─▶ report
 //! bench       what the probes cost
+//! fleet       what the scaler takes for a whole cluster of simulated agents
 //! ```
 //!
 //! It starts the real `scaler` and `probe-agent` and knows them only by their command lines and
@@ -16,6 +17,7 @@ pub mod bench;
 pub mod cli;
 pub mod compare;
 pub mod demo;
+pub mod fleet;
 pub mod local;
 pub mod locust;
 pub mod node;
@@ -27,5 +29,6 @@ mod cluster;
 mod json_file;
 mod replicas;
 mod run;
+mod usage;
 
 pub use run::{run, sentence};

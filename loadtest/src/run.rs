@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{ApiserverArgs, BenchCommand, Cli, ClusterCommand, Command};
 use crate::local::interrupted;
-use crate::{bench, cluster, compare, demo, node};
+use crate::{bench, cluster, compare, demo, fleet, node};
 
 /// Runs `cli` to its end.
 ///
@@ -48,6 +48,17 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(BenchCommand::Spin(args)) => bench::hpa::spin(&args),
+        Command::Fleet(args) => {
+            // The watch of replicas outlives the API server by a moment, which is no news.
+            log_by_default("warn,kube_client=off,kube_runtime=off");
+            parent_runtime()?.block_on(fleet::run(args))
+        }
+        Command::FleetApiserver(args) => {
+            log_by_default("info");
+            server_runtime()?
+                .block_on(async { fleet::serve(args, cancelled_by_signal()).await })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Apiserver(args) => {
             log_by_default("info");
             server_runtime()?.block_on(apiserver(args))

@@ -79,6 +79,11 @@ impl TestCluster {
         cluster
     }
 
+    /// Where this cluster's logs and files are.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The kubeconfig of the cluster.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -7,12 +7,14 @@
 
 mod binaries;
 mod cluster;
+mod fault_proxy;
 mod leftovers;
 mod load;
 mod poll;
 
 pub use binaries::programs;
 pub use cluster::TestCluster;
+pub use fault_proxy::{FaultProxy, Network};
 pub use leftovers::{Traces, cgroups, processes_of, shop_processes};
 pub use load::Load;
 pub use poll::{eventually, throughout};

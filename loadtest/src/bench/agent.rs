@@ -15,7 +15,6 @@ mod metrics;
 mod report;
 mod rig;
 mod trickle;
-mod usage;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,12 +24,12 @@ use clap::Args;
 
 pub use report::Report;
 
-use super::output;
+use crate::json_file;
 use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
 use crate::locust::Spinner;
+use crate::usage::Usage;
 use rig::{Rig, Target};
 use trickle::Trickle;
-use usage::Usage;
 
 /// Between the first decision and the measurement: by then no pod is new to anybody, and what
 /// starting has taken is in no number but the peak.
@@ -61,7 +60,7 @@ pub struct AgentArgs {
 /// # Errors
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays.
 pub async fn run(args: AgentArgs) -> Result<()> {
-    output::check(args.json.as_deref())?;
+    json_file::check_output(args.json.as_deref())?;
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;
@@ -77,7 +76,7 @@ pub async fn run(args: AgentArgs) -> Result<()> {
         Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
         Err(_) => eprintln!("logs of this run: {}", logs.display()),
     }
-    output::print(&outcome?, args.json.as_deref())
+    json_file::print(&outcome?, args.json.as_deref())
 }
 
 async fn measure(

@@ -39,7 +39,7 @@ pub use report::Report;
 pub use spin::{SpinArgs, spin};
 pub use trial::{Patch, Trial};
 
-use super::output;
+use crate::json_file;
 use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
 use crate::locust::Spinner;
 use rig::Rig;
@@ -86,7 +86,7 @@ pub enum Phase {
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays; trials that
 /// were finished by then are printed.
 pub async fn run(args: HpaArgs) -> Result<()> {
-    output::check(args.json.as_deref())?;
+    json_file::check_output(args.json.as_deref())?;
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[]).check()?;
     check_cores()?;
@@ -105,7 +105,7 @@ pub async fn run(args: HpaArgs) -> Result<()> {
         Err(_) => eprintln!("logs of this run: {}", logs.display()),
     }
     if !trials.is_empty() {
-        output::print(
+        json_file::print(
             &Report::new(args.phase, args.seed, trials),
             args.json.as_deref(),
         )?;

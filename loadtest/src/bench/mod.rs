@@ -3,5 +3,3 @@
 pub mod agent;
 pub mod hpa;
 pub mod probes;
-
-mod output;

@@ -28,7 +28,7 @@ use load::PingPong;
 use phase::{Cost, Runqlat};
 pub use report::Report;
 
-use super::output;
+use crate::json_file;
 
 /// Options of `bench probes`.
 #[derive(Debug, Args)]
@@ -50,9 +50,9 @@ pub struct ProbesArgs {
 /// Without root, without BTF, or when a program cannot be loaded. A missing `runqlat` is none: its
 /// numbers are then null, with the reason.
 pub fn run(args: ProbesArgs) -> Result<()> {
-    output::check(args.json.as_deref())?;
+    json_file::check_output(args.json.as_deref())?;
     let report = measure(args.rounds, Duration::from_millis(args.round_ms))?;
-    output::print(&report, args.json.as_deref())
+    json_file::print(&report, args.json.as_deref())
 }
 
 /// Measures for `rounds` rounds of `time` per program.

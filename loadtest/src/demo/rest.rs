@@ -117,16 +117,21 @@ impl<'a> Rest<'a> {
         (!measured).then(|| "not measured before the step".to_owned())
     }
 
-    /// Whether `evidence` has more to do than its metric had at any time of the rest.
+    /// Whether `evidence` has more to do than its metric had at any time of the rest: a higher demand, or a higher value
+    /// where none is computed. While all pods warm up there is no demand; such times say nothing about it.
     fn is_more(&self, deployment: &str, evidence: &Evidence) -> bool {
+        let load = |of: &Evidence| match evidence.demand_cores {
+            Some(_) => of.demand_cores,
+            None => of.value,
+        };
         let before = self
             .sightings()
             .filter(|sighting| sighting.deployment == deployment)
             .flat_map(|sighting| &sighting.evidence)
             .filter(|earlier| earlier.metric == evidence.metric)
-            .filter_map(Evidence::load)
+            .filter_map(load)
             .max_by(f64::total_cmp);
-        before.is_some() && evidence.load() > before
+        before.is_some() && load(evidence) > before
     }
 
     fn is_within(&self, at: f64) -> bool {
@@ -203,6 +208,21 @@ pub(super) mod tests {
     #[test]
     fn growth_on_no_more_than_the_base_load_is_not() {
         assert!(!counts(&mut rested(), 11.2, evidence(30.0, 0.05, 3)));
+    }
+
+    #[test]
+    fn times_without_a_demand_say_nothing_about_it() {
+        let warming = Sighting {
+            at: 6.0,
+            deployment: "cart".to_owned(),
+            evidence: vec![Evidence {
+                demand_cores: None,
+                ..evidence(2.0, 0.0, 1)
+            }],
+        };
+        let mut timeline = rested();
+        timeline.sightings.push_back(warming);
+        assert!(counts(&mut timeline, 11.2, evidence(30.0, 0.4, 3)));
     }
 
     #[test]

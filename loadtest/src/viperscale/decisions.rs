@@ -55,12 +55,6 @@ impl Evidence {
         self.threshold
             .is_some_and(|threshold| self.value > Some(threshold))
     }
-
-    /// How much there is to do: the demand, or the value where no demand is computed.
-    #[must_use]
-    pub fn load(&self) -> Option<f64> {
-        self.demand_cores.or(self.value)
-    }
 }
 
 impl Decision {

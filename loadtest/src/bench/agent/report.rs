@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::trickle::Requests;
-use super::usage::Usage;
+use crate::usage::Usage;
 
 /// Less than this share of one core, in percent.
 const CPU_GOAL_PERCENT: f64 = 1.0;

@@ -9,17 +9,17 @@ use procfs::process::Process;
 
 /// As it stands at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// CPU time of all its threads since its start, those that have ended included.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Memory that is resident now.
-    pub(super) rss_bytes: u64,
+    pub(crate) rss_bytes: u64,
     /// The most that ever was.
-    pub(super) peak_rss_bytes: u64,
+    pub(crate) peak_rss_bytes: u64,
 }
 
 impl Usage {
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let pid = pid.cast_signed();
         let what = || format!("cannot read what process {pid} takes");
         // In nanoseconds, where /proc/PID/stat has ticks of ten milliseconds.

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use scaler::cli::{Cli, Command};
 
+/// Thousands of streams and windows come and go in small pieces, which is what it is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => scaler::run::main(*args),

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use foldhash::HashMap;
+
 use crate::observation::PodObservation;
 use crate::policy::MetricPolicy;
 use crate::sample::{PodUid, Scheduling};
@@ -64,7 +66,7 @@ pub(crate) fn find<'a>(
         .map(|metric| metric.metric)
         .collect();
     let mut found = BTreeMap::new();
-    let mut cores_on: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut cores_on: HashMap<&str, f64> = HashMap::default();
     for pod in pods {
         for container in &pod.containers {
             let samples = windows.recent(&pod.uid, &container.name, window, now);

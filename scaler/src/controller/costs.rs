@@ -1,6 +1,6 @@
 //! Which pods get a deletion cost before a scale-down, and which lose it again.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 mod aftermath;
 mod intake;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl Decider {
             recorder,
             tidyings: 0,
             windows: Windows::default(),
-            managed: HashMap::new(),
+            managed: HashMap::default(),
             refused: 0,
             schedule: Schedule::new(interval),
             writes: TaskTracker::new(),

@@ -1,6 +1,8 @@
 //! When each deployment is decided on next. No clock: `now` is an argument.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::HashMap;
 use std::time::Duration;
 
 use scaler_core::Timestamp;
@@ -49,7 +51,7 @@ impl Schedule {
         Schedule {
             interval,
             due: BTreeSet::new(),
-            slots: HashMap::new(),
+            slots: HashMap::default(),
         }
     }
 

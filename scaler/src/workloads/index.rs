@@ -2,7 +2,7 @@
 
 mod pods;
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 use std::sync::Arc;
 
 use scaler_core::Timestamp;

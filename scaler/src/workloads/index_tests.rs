@@ -191,15 +191,15 @@ fn a_relist_forgets_what_is_gone() {
     for uid in ["p1", "p2"] {
         index.put_pod(pod(uid, "r1", "n1"));
     }
-    index.retain_pods(&HashSet::from(["p2".into()]));
+    index.retain_pods(&HashSet::from_iter(["p2".into()]));
     assert_eq!(pod_uids(&index, "web"), ["p2"]);
-    index.retain_pods(&HashSet::new());
+    index.retain_pods(&HashSet::default());
     assert!(
         index.pods_of_owner.is_empty() && index.pods_on.is_empty(),
         "no empty sets stay"
     );
-    index.retain_replica_sets(&HashSet::new());
-    index.retain_deployments(&HashSet::new());
+    index.retain_replica_sets(&HashSet::default());
+    index.retain_deployments(&HashSet::default());
     assert_eq!(index.sizes(), (0, 0, 0));
     assert!(index.replica_sets_of.is_empty() && index.deployment_uids.is_empty());
 }

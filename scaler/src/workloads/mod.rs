@@ -16,7 +16,7 @@ mod quantity;
 mod record;
 mod watch;
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 

@@ -1,6 +1,6 @@
 //! Watches of the API server, written into the index as they arrive.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ async fn follow<K, R>(
     let api: Api<K> = Api::all(client);
     let config = watcher::Config::default().timeout(cluster::WATCH_SECONDS);
     let mut events = start_watcher(api, config).backoff(Delays::new()).boxed();
-    let mut listed = HashSet::new();
+    let mut listed = HashSet::default();
     let mut last_error = None;
     while let Some(event) = events.next().await {
         let event = match event {
@@ -179,7 +179,7 @@ async fn follow<K, R>(
             }
             Event::InitDone => {
                 R::retain(index, &listed);
-                listed = HashSet::new();
+                listed = HashSet::default();
                 synced.send_replace(true);
             }
             Event::Apply(object) => {

@@ -7,9 +7,10 @@
 mod packed;
 mod series;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use crate::sample::{ContainerSample, NodeSample, PodUid};
 use crate::time::Timestamp;
@@ -78,8 +79,8 @@ impl Windows {
     pub fn new(capacity: Capacity) -> Self {
         Self {
             capacity,
-            pods: HashMap::new(),
-            nodes: HashMap::new(),
+            pods: HashMap::default(),
+            nodes: HashMap::default(),
             node_window: capacity.retention,
             containers: 0,
             refused: 0,

@@ -128,9 +128,16 @@ async fn pretend_to_be_a_kubelet(client: Client) {
                     "image": "shop", "imageID": "", "state": {"running": {"startedAt": now}}}],
             }});
             let patch = Patch::Strategic(&status);
-            let _ = api
-                .patch_status(&name, &PatchParams::default(), &patch)
-                .await;
+            // The pod may be gone by now; whatever else went wrong is tried again, as a kubelet does.
+            for _ in 0..10 {
+                let patched = api
+                    .patch_status(&name, &PatchParams::default(), &patch)
+                    .await;
+                if patched.is_ok() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod shop;
 pub mod shop_manifests;
 pub mod viperscale;
 
+mod admin;
 mod cluster;
 mod json_file;
 mod replicas;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::admin::AdminEndpoint;
 
 /// How long one answer may take; the scaler is on this machine.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
@@ -96,10 +98,7 @@ pub struct ChangeDecision {
 
 /// A reader of the scaler's decisions.
 #[derive(Debug, Clone)]
-pub struct DecisionReader {
-    client: reqwest::Client,
-    base: String,
-}
+pub struct DecisionReader(AdminEndpoint);
 
 #[derive(Deserialize)]
 struct Answer<T> {
@@ -133,21 +132,12 @@ impl DecisionReader {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(address: std::net::SocketAddr) -> Result<Self> {
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER_DEADLINE)
-            .no_proxy()
-            .build()
-            .context("cannot make an HTTP client")?;
-        Ok(Self {
-            client,
-            base: format!("http://{address}"),
-        })
+        AdminEndpoint::at(address, "scaler", ANSWER_DEADLINE).map(Self)
     }
 
     /// Whether the scaler says that it is ready.
     pub async fn is_ready(&self) -> bool {
-        let answer = self.client.get(format!("{}/ready", self.base)).send().await;
-        answer.is_ok_and(|response| response.status().is_success())
+        self.0.is_ready().await
     }
 
     /// The newest decision of every deployment with a policy.
@@ -197,16 +187,7 @@ impl DecisionReader {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
-        let answer: Answer<T> = self
-            .client
-            .get(format!("{}/{path}", self.base))
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .context("the scaler does not tell its decisions")?
-            .json()
-            .await
-            .context("cannot read the scaler's decisions")?;
+        let answer: Answer<T> = self.0.json(path).await?;
         Ok(answer.policies)
     }
 }

@@ -2,29 +2,14 @@
 
 mod common;
 
-use common::{crowded_out, node, observe, pod, pods, policy, sample, throttled};
+use common::{
+    FAULTS, NO_LIMITS, WAITING, at, crowded_out, node, observe, pod, pods, policy, sample,
+    throttled, with_faults,
+};
 use scaler_core::{
     Autoscaler, ConditionKind, Decision, Limit, PodPhase, Reason, ScalingPolicy, Scheduling,
-    Timestamp, Windows,
+    Windows,
 };
-
-const FAULTS: &str = "{name: userPageFaults, threshold: 1000}";
-const WAITING: &str = "{name: runqLatency, threshold: 2ms}";
-const NO_LIMITS: &str = "maxReplicas: 20, behavior: {scaleUp: {policies: [{type: Pods, value: 100, periodSeconds: 1}]}, \
-     scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 100, periodSeconds: 1}]}}";
-
-fn at(seconds: u64) -> Timestamp {
-    Timestamp::from_secs(seconds)
-}
-
-/// Windows in which pods 0.. had these faults in the second before `now`.
-fn with_faults(faults: &[u64], now: u64) -> Windows {
-    let mut windows = Windows::default();
-    for (index, faults) in faults.iter().enumerate() {
-        windows.record(&pod(index).uid, "server", sample(at(now), *faults, 0, 0));
-    }
-    windows
-}
 
 /// The scheduling of a container that uses half its quota of 0.2 cores and waits for nothing.
 fn busy() -> Scheduling {

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::group::{children, kill_below, removed};
 use super::layout;
-use super::tree::{CgroupError, children, detect, kill_below, removed};
+use super::tree::{CgroupError, detect};
 
 /// How long killed processes may take to disappear.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -42,6 +42,37 @@ pub(super) struct PodView {
 }
 
 impl PodView {
+    /// What is known of a pod before anything has been done.
+    pub(super) fn first(pod: &Pod, host_ip: IpAddr, seen_at: Timestamp) -> Self {
+        let spec = pod.spec.clone().unwrap_or_default();
+        let qos = Qos::of(&spec).unwrap_or(Qos::BestEffort);
+        let earlier = earlier_statuses(pod);
+        let init = spec.init_containers.unwrap_or_default();
+        let waits = if init.is_empty() {
+            "ContainerCreating"
+        } else {
+            "PodInitializing"
+        };
+        let views = |containers: &[Container]| -> Vec<ContainerView> {
+            let earlier = |container: &Container| earlier.get(container.name.as_str()).copied();
+            containers
+                .iter()
+                .map(|one| ContainerView::new(waits, earlier(one)))
+                .collect()
+        };
+        Self {
+            seen_at,
+            pod_ip: None,
+            host_ip,
+            qos,
+            init: views(&init),
+            containers: views(&spec.containers),
+            failed: None,
+        }
+    }
+}
+
+impl PodView {
     /// Whether every init container has done its part: a plain one ended well, a sidecar started.
     fn initialized(&self) -> bool {
         self.init
@@ -242,7 +273,7 @@ fn container_status(container: &Container, view: &ContainerView) -> ContainerSta
 }
 
 /// The earlier statuses of a pod's containers, by name: for restart counts across node restarts.
-pub(super) fn earlier_statuses(pod: &Pod) -> BTreeMap<&str, &ContainerStatus> {
+fn earlier_statuses(pod: &Pod) -> BTreeMap<&str, &ContainerStatus> {
     let status = pod.status.iter();
     status
         .flat_map(|status| {

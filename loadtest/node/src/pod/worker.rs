@@ -19,12 +19,12 @@ use super::identity::PodIdentity;
 use super::manager::NodeContext;
 use super::orders::{Orders, Stop};
 use super::restart::RestartPolicy;
-use super::status::{PodView, earlier_statuses, pod_status};
+use super::status::{PodView, pod_status};
 use super::suitability::{self, LeftOut};
 use super::supervisor::Supervisor;
 use super::view::ContainerView;
 use super::writer::{delete_object, write_statuses};
-use crate::cgroup::{self, Group, Qos, Resources};
+use crate::cgroup::{self, Group, Resources};
 use crate::env::{PodFields, command_line};
 
 /// Changes of containers that may wait for the worker.
@@ -54,7 +54,7 @@ pub(super) async fn run(
         .and_then(|status| status.phase.as_deref());
     let finished = matches!(finished, Some("Succeeded" | "Failed"));
 
-    let view = first_view(&node, &pod);
+    let view = PodView::first(&pod, node.host_ip, Timestamp::now());
     let mut worker = Worker {
         node,
         identity,
@@ -70,38 +70,6 @@ pub(super) async fn run(
         worker.run_containers().await;
     }
     worker.bury(&api, writer).await;
-}
-
-/// What is known of a pod before anything has been done.
-fn first_view(node: &NodeContext, pod: &Pod) -> PodView {
-    let spec = pod.spec.clone().unwrap_or_default();
-    let earlier = earlier_statuses(pod);
-    let init = spec.init_containers.unwrap_or_default();
-    let waits = if init.is_empty() {
-        "ContainerCreating"
-    } else {
-        "PodInitializing"
-    };
-    let views = |containers: &[Container]| -> Vec<ContainerView> {
-        let earlier = |container: &Container| earlier.get(container.name.as_str()).copied();
-        containers
-            .iter()
-            .map(|one| ContainerView::new(waits, earlier(one)))
-            .collect()
-    };
-    PodView {
-        seen_at: Timestamp::now(),
-        pod_ip: None,
-        host_ip: node.host_ip,
-        qos: pod
-            .spec
-            .as_ref()
-            .and_then(|spec| Qos::of(spec).ok())
-            .unwrap_or(Qos::BestEffort),
-        init: views(&init),
-        containers: views(&spec.containers),
-        failed: None,
-    }
 }
 
 struct Worker {

@@ -12,6 +12,14 @@ use scaler_core::{
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const FAULTS: &str = "{name: userPageFaults, threshold: 1000}";
+pub(crate) const WAITING: &str = "{name: runqLatency, threshold: 2ms}";
+pub(crate) const NO_LIMITS: &str = "maxReplicas: 20, behavior: {scaleUp: {policies: [{type: Pods, value: 100, periodSeconds: 1}]}, \
+     scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 100, periodSeconds: 1}]}}";
+
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(seconds)
+}
 
 /// A policy for deployment `a`; `metrics` and `rest` are YAML flow text.
 pub(crate) fn policy(metrics: &str, rest: &str) -> ScalingPolicy {
@@ -73,6 +81,15 @@ pub(crate) fn sample(at: Timestamp, faults: u64, waits: u64, wait_ns: u64) -> Co
         ]),
         scheduling: None,
     }
+}
+
+/// Windows in which pods 0.. had these faults in the second before `now`.
+pub(crate) fn with_faults(faults: &[u64], now: u64) -> Windows {
+    let mut windows = Windows::default();
+    for (index, faults) in faults.iter().enumerate() {
+        windows.record(&pod(index).uid, "server", sample(at(now), *faults, 0, 0));
+    }
+    windows
 }
 
 /// The scheduling of a container whose quota of 0.2 cores is used up.

@@ -3,8 +3,8 @@
 //!
 //! An event like an earlier one raises its count. Ten different messages of one reason within ten
 //! minutes become one event from then on. And all events together are limited to a burst of 25,
-//! refilled by one each five minutes: what exceeds it is dropped, as on a real cluster, where an
-//! autoscaler without metrics falls silent after some three minutes.
+//! refilled by one each five minutes: what exceeds it is counted and not written, as on a real
+//! cluster, where an autoscaler without metrics falls silent after some three minutes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -96,9 +96,6 @@ impl Recorder {
     ) -> Option<Entry> {
         let cause: Cause = (event.warning, event.reason.clone());
         let combined = self.is_one_of_many(&cause, &event.message, now);
-        if !self.take_token(now) {
-            return None;
-        }
         let message = match combined {
             true => format!("{COMBINED}{}", event.message),
             false => event.message.clone(),
@@ -132,7 +129,8 @@ impl Recorder {
             self.seen.pop_front();
         }
         self.seen.push_back((cause, told_apart_by, entry.clone()));
-        Some(entry)
+        // Last, as in client-go: what is not written is counted, and shows with the next that is.
+        self.take_token(now).then_some(entry)
     }
 
     /// Whether so many different messages of this cause came lately that they are no longer told
@@ -261,7 +259,9 @@ mod tests {
         // 25, and one each five minutes of the ten.
         assert_eq!(written.len(), 26);
         assert_eq!(written[23].count, 12);
-        assert!(recorder.record(&regarding("1"), &two, at(4000)).len() == 2);
+        let later = recorder.record(&regarding("1"), &two, at(4000));
+        let counts: Vec<i32> = later.iter().map(|entry| entry.count).collect();
+        assert_eq!(counts, [41, 41], "what was not written was counted");
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn exceeds(metric: &MetricPolicy, sample: &ContainerSample) -> Option<bool> {
     let threshold = metric.threshold?.value();
     let delta = sample.metrics.get(&metric.metric)?;
     // An empty interval gives an infinite rate, which is an alarm; ingest lets none through.
-    let rate = growth(metric.metric, delta) / sample.interval.as_secs_f64();
+    let rate = growth(metric.metric, delta) as f64 / sample.interval.as_secs_f64();
     Some(statistic(metric, delta, rate)? > threshold)
 }
 

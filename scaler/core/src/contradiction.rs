@@ -10,17 +10,19 @@
 //! | more CPU time than the node has | eBPF's on-CPU time of all its containers here, and the node's CPUs | a quarter, and a CPU second per CPU |
 //! | a percentile without its events | a metric's count and its histogram | a factor of two, from 64 events on |
 //!
-//! What is merely unlikely is not listed: a wrong doubt freezes a deployment as surely as silence.
+//! What a sample says against itself is [`Doubts`](crate::doubts::Doubts), and looked for when it
+//! arrives. What is merely unlikely is not listed: a wrong doubt freezes a deployment as surely as silence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use foldhash::HashMap;
 
+use crate::doubts::Metrics;
 use crate::observation::PodObservation;
 use crate::policy::MetricPolicy;
-use crate::sample::{PodUid, Scheduling};
+use crate::sample::PodUid;
 use crate::time::Timestamp;
 use crate::windows::Windows;
 
@@ -28,8 +30,6 @@ use crate::windows::Windows;
 const CPU_TOLERANCE: f64 = 1.25;
 /// Seconds per CPU that a stint may reach back beyond the first interval.
 const CPU_SLACK_SECONDS: f64 = 1.0;
-/// Fewer events than this may be off by rounding alone.
-const MIN_EVENTS: u64 = 64;
 
 /// Why a pod's samples are not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,98 +60,56 @@ pub(crate) fn find<'a>(
     window: Duration,
     now: Timestamp,
 ) -> BTreeMap<&'a PodUid, Contradiction> {
-    let percentiles: BTreeSet<_> = metrics
+    let percentiles: Metrics = metrics
         .iter()
         .filter(|metric| metric.statistic.quantile().is_some())
         .map(|metric| metric.metric)
         .collect();
     let mut found = BTreeMap::new();
     let mut cores_on: HashMap<&str, f64> = HashMap::default();
+    cores_on.reserve(pods.len());
     for pod in pods {
         for container in &pod.containers {
             let samples = windows.recent(&pod.uid, &container.name, window, now);
-            let mut on_cpu = 0.0;
-            let mut elapsed = 0.0;
+            let mut on_cpu = Duration::ZERO;
+            let mut elapsed = Duration::ZERO;
             for sample in samples.into_iter().flatten() {
-                let scheduling = sample.scheduling();
-                if scheduling.as_ref().is_some_and(throttled_too_often) {
+                let doubts = sample.doubts();
+                if doubts.throttling() {
                     found.insert(&pod.uid, Contradiction::Throttling);
                 }
-                let mut deltas = percentiles
-                    .iter()
-                    .filter_map(|metric| sample.metric(*metric));
-                if deltas.any(|delta| differ(delta.count(), delta.distributed())) {
+                if doubts.distribution(percentiles) {
                     found.insert(&pod.uid, Contradiction::Distribution);
                 }
-                if let Some(scheduling) = scheduling {
-                    on_cpu += scheduling.on_cpu.as_secs_f64();
-                    elapsed += sample.interval().as_secs_f64();
+                if let Some(time) = sample.on_cpu() {
+                    on_cpu = on_cpu.saturating_add(time);
+                    elapsed = elapsed.saturating_add(sample.interval());
                 }
             }
-            if let (Some(node), true) = (pod.node.as_deref(), elapsed > 0.0) {
+            if let (Some(node), false) = (pod.node.as_deref(), elapsed.is_zero()) {
                 // A stint that began before the first interval is charged to it as a whole.
-                *cores_on.entry(node).or_default() += on_cpu / (elapsed + CPU_SLACK_SECONDS);
+                *cores_on.entry(node).or_default() +=
+                    on_cpu.as_secs_f64() / (elapsed.as_secs_f64() + CPU_SLACK_SECONDS);
             }
         }
     }
-    let impossible: BTreeSet<&str> = cores_on
-        .into_iter()
-        .filter(|(node, cores)| {
-            let newest = windows.recent_node(node, Duration::ZERO, now);
-            let cpus = newest
-                .and_then(|mut samples| samples.next())
-                .map(|node| node.cpus);
-            // A silent node says nothing that could be contradicted.
-            cpus.is_some_and(|cpus| *cores > f64::from(cpus) * CPU_TOLERANCE)
-        })
-        .map(|(node, _)| node)
-        .collect();
+    cores_on.retain(|node, cores| {
+        let newest = || windows.recent_node(node, Duration::ZERO, now)?.next();
+        // A node has a CPU at least, and a silent one says nothing that could be contradicted.
+        *cores > CPU_TOLERANCE
+            && newest().is_some_and(|node| *cores > f64::from(node.cpus) * CPU_TOLERANCE)
+    });
+    if cores_on.is_empty() {
+        return found;
+    }
     for pod in pods {
         if pod
             .node
             .as_deref()
-            .is_some_and(|node| impossible.contains(node))
+            .is_some_and(|node| cores_on.contains_key(node))
         {
             found.entry(&pod.uid).or_insert(Contradiction::CpuTime);
         }
     }
     found
-}
-
-fn throttled_too_often(scheduling: &Scheduling) -> bool {
-    scheduling.throttled_periods > scheduling.quota_periods.saturating_add(1)
-}
-
-/// Whether count and histogram of one delta cannot be of the same events. Both are scaled up where
-/// events are sampled, and read one after the other, so they are never quite equal.
-fn differ(counted: u64, distributed: u64) -> bool {
-    let (fewer, more) = (counted.min(distributed), counted.max(distributed));
-    more >= MIN_EVENTS && fewer.saturating_mul(2) < more
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn throttling_may_be_one_period_off_and_no_more() {
-        let scheduling = |throttled_periods| Scheduling {
-            throttled_periods,
-            quota_periods: 10,
-            ..Scheduling::default()
-        };
-        assert!(!throttled_too_often(&scheduling(11)));
-        assert!(throttled_too_often(&scheduling(12)));
-    }
-
-    #[test]
-    fn a_count_without_its_distribution_is_a_contradiction() {
-        assert!(!differ(0, 0));
-        assert!(!differ(63, 0), "rounding");
-        assert!(differ(64, 0));
-        assert!(!differ(100, 50));
-        assert!(differ(100, 49));
-        assert!(differ(10, 1000));
-        assert!(!differ(u64::MAX, u64::MAX));
-    }
 }

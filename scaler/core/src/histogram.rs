@@ -54,6 +54,11 @@ impl Log2Histogram {
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
+    /// Forgets all events, and keeps their room.
+    pub(crate) fn clear(&mut self) {
+        self.buckets.clear();
+    }
+
     /// Adds the events of `other`.
     pub fn merge(&mut self, other: &Self) {
         if self.buckets.len() < other.buckets.len() {

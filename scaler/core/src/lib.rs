@@ -38,6 +38,7 @@ pub mod behavior;
 pub mod circumstances;
 mod contradiction;
 pub mod decision;
+mod doubts;
 mod explain;
 pub mod fallback;
 pub mod histogram;

@@ -36,11 +36,13 @@ pub(crate) fn measure(
     now: Timestamp,
 ) -> Measurement {
     let mut all = MetricDelta::default();
+    let mut of_one = MetricDelta::default();
     let mut rates = 0.0;
     let mut used = 0;
     for pod in pods {
-        if let Some((delta, rate)) = of_pod(policy, pod, windows, window, now) {
-            all.merge(&delta);
+        of_one.clear();
+        if let Some(rate) = add_pod(policy, pod, windows, window, now, &mut of_one) {
+            all.merge(&of_one);
             rates += rate;
             used += 1;
         }
@@ -56,34 +58,33 @@ pub(crate) fn measure(
     }
 }
 
-/// The events of one pod and its growth per second; `None` when a wanted container is silent.
-fn of_pod(
+/// Adds the events of one pod to `all`, which has none, and gives their growth per second; `None` when
+/// a wanted container is silent.
+fn add_pod(
     policy: &MetricPolicy,
     pod: &PodObservation,
     windows: &Windows,
     window: Duration,
     now: Timestamp,
-) -> Option<(MetricDelta, f64)> {
-    let mut all = MetricDelta::default();
-    let mut rate = 0.0;
-    let mut found = false;
+    all: &mut MetricDelta,
+) -> Option<f64> {
+    let mut rate = None;
     for container in wanted_containers(policy.container.as_deref(), pod) {
         let mut elapsed = Duration::ZERO;
-        let mut delta = MetricDelta::default();
+        let before = growth(policy.metric, all);
         for sample in windows.recent(&pod.uid, container, window, now)? {
             if let Some(measured) = sample.metric(policy.metric) {
-                measured.merge_into(&mut delta);
+                measured.merge_into(all);
                 elapsed = elapsed.saturating_add(sample.interval());
             }
         }
         if elapsed.is_zero() {
             return None;
         }
-        rate += growth(policy.metric, &delta) / elapsed.as_secs_f64();
-        all.merge(&delta);
-        found = true;
+        let grown = growth(policy.metric, all).saturating_sub(before);
+        *rate.get_or_insert(0.0) += grown as f64 / elapsed.as_secs_f64();
     }
-    found.then_some((all, rate))
+    rate
 }
 
 /// The containers of `pod` that a metric is about.
@@ -98,10 +99,10 @@ pub(crate) fn wanted_containers<'a>(
 }
 
 /// What a rate adds up: values where events have them, else the events.
-pub(crate) fn growth(metric: Metric, delta: &MetricDelta) -> f64 {
+pub(crate) fn growth(metric: Metric, delta: &MetricDelta) -> u64 {
     match metric.unit() {
-        Unit::Events => delta.count as f64,
-        _ => delta.sum as f64,
+        Unit::Events => delta.count,
+        _ => delta.sum,
     }
 }
 

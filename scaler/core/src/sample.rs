@@ -123,6 +123,16 @@ impl MetricDelta {
         (self.count as f64 * self.sampling).round() as u64
     }
 
+    /// Forgets everything, but for the room that the histogram takes.
+    pub(crate) fn clear(&mut self) {
+        let mut histogram = std::mem::take(&mut self.histogram);
+        histogram.clear();
+        *self = Self {
+            histogram,
+            ..Self::default()
+        };
+    }
+
     /// Adds what `other` counted, as if both were one.
     pub fn merge(&mut self, other: &Self) {
         self.merge_counts(other.count, other.sum, other.sampling);

@@ -1,10 +1,11 @@
 //! What a report may say. A node agent is privileged on its node, and nowhere else: it is believed
 //! about the pods that the API server says live there, and about nothing else.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashSet;
 use scaler_core::windows::Capacity;
 use scaler_core::{
     ContainerSample, Log2Histogram, MetricDelta, NodeSample, PodUid, Scheduling, Timestamp,
@@ -123,7 +124,8 @@ pub(super) fn report(
     let cpus = sample.as_ref().map_or(cpus, |sample| sample.cpus);
     let mut sample = sample.filter(|sample| counts.plausible(allows_node(sample)));
 
-    let mut seen: HashSet<(&str, &str)> = HashSet::with_capacity(report.containers.len());
+    let mut seen: HashSet<(&str, &str)> = HashSet::default();
+    seen.reserve(report.containers.len());
     let mut containers = Vec::with_capacity(report.containers.len());
     for container in report.containers {
         let Some(pod) = index.pod(&container.pod_uid) else {

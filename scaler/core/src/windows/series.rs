@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::packed::{Body, PackedDelta, nanoseconds, pack};
 use super::{SHORTEST_INTERVAL, STALE_INTERVALS};
+use crate::doubts::Doubts;
 use crate::metric::Metric;
 use crate::sample::{ContainerSample, NodeSample, Scheduling};
 use crate::time::Timestamp;
@@ -30,13 +31,19 @@ trait Timed {
     fn interval(&self) -> Duration;
 }
 
-/// The part of a packed sample that is looked at often, and how long the rest is.
+/// The part of a packed sample that every decision looks at, and how long the rest is.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     received_at_ns: u64,
     interval_ns: u64,
-    length: u32,
+    /// Less than [`UNSCHEDULED`], 71 minutes; without scheduling exactly that.
+    on_cpu_us: u32,
+    length: u16,
+    doubts: Doubts,
 }
+
+/// In the place of [`Head::on_cpu_us`]: the scheduler hook was not attached.
+const UNSCHEDULED: u32 = u32::MAX;
 
 /// Samples of one container: the heads, and the bodies one after the other in the same order.
 ///
@@ -82,6 +89,17 @@ impl<'a> Sample<'a> {
         self.body.scheduling()
     }
 
+    /// Time on a CPU to the microsecond, while the scheduler hook was attached for this container.
+    pub(crate) fn on_cpu(&self) -> Option<Duration> {
+        let on_cpu_us = self.head.on_cpu_us;
+        (on_cpu_us != UNSCHEDULED).then(|| Duration::from_micros(on_cpu_us.into()))
+    }
+
+    /// How it contradicts itself.
+    pub(crate) fn doubts(&self) -> Doubts {
+        self.head.doubts
+    }
+
     /// What was measured of `metric`.
     pub(crate) fn metric(&self, metric: Metric) -> Option<PackedDelta<'a>> {
         self.body.metric(metric)
@@ -114,8 +132,10 @@ impl ContainerSeries {
         let head = Head {
             received_at_ns,
             interval_ns: nanoseconds(sample.interval),
-            // At most 15 metrics of 64 buckets.
-            length: length as u32,
+            on_cpu_us: sample.scheduling.as_ref().map_or(UNSCHEDULED, on_cpu_us),
+            // At most 15 metrics of 64 buckets of 8 bytes.
+            length: length as u16,
+            doubts: Doubts::of(sample),
         };
         self.heads.insert(place, head);
         let newest = self
@@ -176,6 +196,11 @@ impl ContainerSeries {
         self.heads.drain(..oldest);
         self.bodies.drain(..bytes);
     }
+}
+
+fn on_cpu_us(scheduling: &Scheduling) -> u32 {
+    let us = u32::try_from(scheduling.on_cpu.as_micros()).unwrap_or(u32::MAX);
+    us.min(UNSCHEDULED - 1)
 }
 
 impl NodeSeries {

@@ -107,16 +107,29 @@ pub async fn connect_patiently(kubeconfig: Option<&Path>) -> Result<Client, Clus
     }
 }
 
+/// Makes a client, and asks the server for nothing yet.
+///
+/// # Errors
+/// When there is no usable configuration.
+pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ClusterError> {
+    client_of(load_config(kubeconfig).await?)
+}
+
+fn client_of(config: Config) -> Result<Client, ClusterError> {
+    let url = config.cluster_url.to_string();
+    Client::try_from(config).map_err(|error| ClusterError::Unreachable {
+        url,
+        problem: chain(&error),
+    })
+}
+
 async fn connect_within(
     patience: Duration,
     kubeconfig: Option<&Path>,
 ) -> Result<Client, ClusterError> {
     let config = load_config(kubeconfig).await?;
     let url = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|error| ClusterError::Unreachable {
-        url: url.clone(),
-        problem: chain(&error),
-    })?;
+    let client = client_of(config)?;
     let mut last_problem = None;
     let listing = async {
         for resource in MUST_BE_READ {

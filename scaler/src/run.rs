@@ -25,7 +25,7 @@ use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::cluster::{self, ClusterError};
 use crate::config::Config;
-use crate::election::{self, boot_time};
+use crate::election::{self, Host, boot_time};
 use crate::parts::{self, API_SERVER, Candidacy, Ground, Parts, Writes};
 use crate::policies::{self, Objects, PolicySet};
 use crate::recording::Recorder;
@@ -154,6 +154,7 @@ impl Scaler {
         let mut followers = JoinSet::new();
         let (objects, known) = watch::channel(Objects::default());
         let policies = follow_policies(&config, known, &mut readiness, &mut followers);
+        let kubeconfig = config.kubeconfig.clone();
         let candidacy = config.election.map(|election| Candidacy {
             agents_address: election.advertised(grpc_address),
             lease: election.lease,
@@ -161,6 +162,7 @@ impl Scaler {
             identity: election::identity(),
             timing: election.timing,
             now: boot_time::now,
+            host: Host::Thread { kubeconfig },
         });
         let ground = Ground {
             clock,

@@ -34,6 +34,7 @@ pub use views::{
 
 use crate::apply::Applier;
 use crate::clock::Clock;
+use crate::election::Pulse;
 use crate::policies::PolicySet;
 use crate::recording::Recorder;
 use crate::workloads::{DeploymentKey, Workloads};
@@ -92,6 +93,8 @@ pub struct Inputs {
     pub journal: Arc<Journal>,
     /// Takes everything down, when that is wanted.
     pub recorder: Recorder,
+    /// Shows the election that decisions are made.
+    pub pulse: Pulse,
 }
 
 /// Decides until `stop`, then waits for the writes under way. Gives the recorder back.
@@ -99,6 +102,7 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) -> Recorder {
     let Inputs {
         mut policies,
         mut reports,
+        pulse,
         ..
     } = inputs;
     // Each deployment has at most one outcome under way, so a full queue only delays those tasks.
@@ -138,6 +142,7 @@ pub async fn run(inputs: Inputs, stop: CancellationToken) -> Recorder {
             _ = housekeeping.tick() => decider.tidy(),
         }
         decider.decide_due();
+        pulse.beat();
     }
     decider.stop_writing();
     while decider.is_writing() {

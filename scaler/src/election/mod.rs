@@ -15,6 +15,7 @@
 //! | [`record`] | the Lease's fields that matter, and back |
 //! | [`candidate`] | when to read, renew, take over or wait. No I/O, no clock |
 //! | [`task`] | the requests, with their timeouts |
+//! | [`host`] | the thread that it has for itself |
 //! | [`boot_time`] | the clock of leases |
 //!
 //! Invariants:
@@ -35,6 +36,7 @@
 
 pub mod boot_time;
 pub mod candidate;
+pub mod host;
 pub mod record;
 pub mod task;
 
@@ -43,6 +45,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use candidate::{Candidate, Standing};
+pub use host::{Host, HostError, Hosted, Pulse};
 pub use record::Record;
 pub use task::{Election, Outcome, Place, identity};
 

@@ -11,10 +11,10 @@ use scaler_core::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::candidate::{Answer, Candidate, Standing, Step};
-use super::{Record, Timing};
+use super::{Pulse, Record, Timing};
 use crate::api_health::{ApiHealth, Source};
 use crate::apply::Lead;
 use crate::cluster::{explain, status_code};
@@ -22,6 +22,10 @@ use crate::metrics;
 
 /// Requests of one round: a conflict, a read, a write, and one to spare.
 const REQUESTS_PER_ROUND: usize = 4;
+
+/// A leader whose controller has not worked for this long does not lead. Without anything to do, the
+/// controller tidies up every five seconds.
+const HANGS_AFTER: Duration = Duration::from_secs(15);
 
 /// Where the Lease is, and who we are.
 #[derive(Debug, Clone)]
@@ -39,7 +43,6 @@ pub struct Place {
 /// Takes part in an election until told to give up.
 #[derive(Debug)]
 pub struct Election {
-    api: Api<Lease>,
     place: Place,
     timing: Timing,
     candidate: Candidate,
@@ -47,6 +50,8 @@ pub struct Election {
     now: fn() -> Timestamp,
     lead: watch::Sender<Option<Lead>>,
     standing: watch::Sender<Standing>,
+    pulse: Pulse,
+    leads_since: Timestamp,
     last_problem: Option<String>,
 }
 
@@ -57,13 +62,14 @@ pub struct Outcome {
     pub lead: watch::Receiver<Option<Lead>>,
     /// For everyone else.
     pub standing: watch::Receiver<Standing>,
+    /// For the controller, to show that it works while it leads.
+    pub pulse: Pulse,
 }
 
 impl Election {
     /// A candidate that has not asked anything yet; run it with [`Election::run`]. `now` is
     /// [`boot_time::now`](super::boot_time::now), unless a test owns the time.
     pub fn new(
-        client: Client,
         place: Place,
         timing: Timing,
         now: fn() -> Timestamp,
@@ -73,8 +79,8 @@ impl Election {
             Candidate::new(place.identity.clone(), place.agents_address.clone(), timing);
         let (lead, lead_receiver) = watch::channel(None);
         let (standing, standing_receiver) = watch::channel(candidate.standing(now()));
+        let pulse = Pulse::new(now);
         let election = Election {
-            api: Api::namespaced(client, &place.namespace),
             place,
             timing,
             candidate,
@@ -82,11 +88,14 @@ impl Election {
             now,
             lead,
             standing,
+            pulse: pulse.clone(),
+            leads_since: now(),
             last_problem: None,
         };
         let outcome = Outcome {
             lead: lead_receiver,
             standing: standing_receiver,
+            pulse,
         };
         (election, outcome)
     }
@@ -94,11 +103,18 @@ impl Election {
     /// Takes part until `give_up`, and then hands the Lease back if it has it.
     ///
     /// Cancel `give_up` once no write is under way any more: the next leader may begin at once.
-    /// When this future is dropped instead, leadership ends with its sender.
-    pub async fn run(mut self, give_up: CancellationToken) {
+    /// When this future is dropped instead, leadership ends with its sender. It ends by itself when it
+    /// leads and the controller hangs: whoever else can decide shall have the Lease, and whoever
+    /// started this process shall start it anew.
+    pub async fn run(mut self, client: Client, give_up: CancellationToken) {
+        let api = Api::namespaced(client, &self.place.namespace);
         while !give_up.is_cancelled() {
-            self.round().await;
+            self.round(&api).await;
             self.publish();
+            if self.hangs() {
+                error!("the controller has not worked for {HANGS_AFTER:?}; giving leadership up");
+                break;
+            }
             let pause = jittered(self.candidate.pause((self.now)()));
             tokio::select! {
                 biased;
@@ -106,17 +122,23 @@ impl Election {
                 () = sleep(pause) => {}
             }
         }
-        self.hand_back().await;
+        self.hand_back(&api).await;
     }
 
-    async fn round(&mut self) {
+    /// Whether this process leads without deciding.
+    fn hangs(&self) -> bool {
+        let worked_at = self.pulse.last().max(self.leads_since);
+        self.lead.borrow().is_some() && (self.now)().since(worked_at) > HANGS_AFTER
+    }
+
+    async fn round(&mut self, api: &Api<Lease>) {
         for _request in 0..REQUESTS_PER_ROUND {
             let asked_at = (self.now)();
             let step = self.candidate.next(asked_at);
             if step == Step::Wait {
                 break;
             }
-            let answer = self.carry_out(&step).await;
+            let answer = self.carry_out(api, &step).await;
             let unknown = answer == Answer::Unknown;
             let written = step != Step::Read && matches!(answer, Answer::Is(_));
             self.candidate
@@ -128,7 +150,7 @@ impl Election {
         self.candidate.rest();
     }
 
-    async fn carry_out(&mut self, step: &Step) -> Answer {
+    async fn carry_out(&mut self, api: &Api<Lease>, step: &Step) -> Answer {
         let Place {
             namespace, lease, ..
         } = &self.place;
@@ -140,12 +162,12 @@ impl Election {
         let (verb, answer) = match step {
             Step::Wait => return Answer::Unknown,
             Step::Read => {
-                let request = self.api.get(lease);
+                let request = api.get(lease);
                 ("get", timeout(self.timing.request_timeout, request).await)
             }
             Step::Create(record) => {
                 let object = written(record);
-                let request = self.api.create(&params, &object);
+                let request = api.create(&params, &object);
                 (
                     "create",
                     timeout(self.timing.request_timeout, request).await,
@@ -153,7 +175,7 @@ impl Election {
             }
             Step::Replace(record) => {
                 let object = written(record);
-                let request = self.api.replace(lease, &params, &object);
+                let request = api.replace(lease, &params, &object);
                 (
                     "update",
                     timeout(self.timing.request_timeout, request).await,
@@ -215,6 +237,7 @@ impl Election {
         let before = self.lead.send_replace(lead);
         match (before, lead) {
             (None, Some(lead)) => {
+                self.leads_since = (self.now)();
                 metrics::became_leader();
                 info!(term = lead.term, identity = %self.place.identity, "leading");
             }
@@ -227,14 +250,14 @@ impl Election {
             .send_if_modified(|known| replace_if_different(known, standing));
     }
 
-    async fn hand_back(&mut self) {
+    async fn hand_back(&mut self, api: &Api<Lease>) {
         // Before anything is sent: whatever becomes of the request, we do not lead any more.
         self.lead.send_replace(None);
         metrics::leads(false);
         let Some(record) = self.candidate.release() else {
             return;
         };
-        match self.carry_out(&Step::Replace(record)).await {
+        match self.carry_out(api, &Step::Replace(record)).await {
             Answer::Is(_) => info!("lease handed back"),
             answer => warn!(?answer, "lease not handed back; it ends by itself"),
         }

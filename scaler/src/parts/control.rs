@@ -19,7 +19,7 @@ use crate::apply::{Applier, Lead, Leadership, Limits, StatusInputs, write_status
 use crate::clock::Clock;
 use crate::cluster::ClusterError;
 use crate::controller::Journal;
-use crate::election::{Election, Outcome, Place, Standing};
+use crate::election::{Election, HostError, Hosted, Outcome, Place, Pulse, Standing, boot_time};
 use crate::events::Events;
 use crate::ingest::{Role, Shared};
 use crate::metrics;
@@ -76,7 +76,7 @@ impl Controlling {
         self,
         connecting: impl Future<Output = Result<Client, ClusterError>>,
         stop: CancellationToken,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<(), HostError> {
         let client = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -123,7 +123,8 @@ impl Controlling {
             &client,
             self.health.clone(),
             give_up.clone(),
-        );
+        )
+        .await?;
         followers.spawn(write_statuses(StatusInputs {
             client: client.clone(),
             leadership: elected.leadership.clone(),
@@ -150,12 +151,13 @@ impl Controlling {
             applier: Arc::new(applier),
             journal: self.journal,
             recorder: self.recorder,
+            pulse: elected.pulse,
         };
         lead(office, stop).await;
         // Nothing of ours is under way any more: the next one may begin.
         give_up.cancel();
-        if let Some(mut election) = elected.task {
-            let _ = timeout(HAND_BACK_PATIENCE, &mut election.0).await;
+        if let Some(mut election) = elected.election {
+            let _ = timeout(HAND_BACK_PATIENCE, election.ended()).await;
         }
         // With the applier went the last handle of the queue, so this ends once it is empty.
         let _ = timeout(HAND_BACK_PATIENCE, events_task).await;
@@ -167,18 +169,20 @@ impl Controlling {
 struct Elected {
     leadership: Leadership,
     standing: watch::Receiver<Standing>,
-    task: Option<AbortOnDrop>,
+    pulse: Pulse,
+    election: Option<Hosted>,
+    _certainty: Option<AbortOnDrop>,
 }
 
 impl Elected {
-    fn start(
+    async fn start(
         candidacy: Option<Candidacy>,
         client: &Client,
         health: ApiHealth,
         give_up: CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, HostError> {
         let Some(candidacy) = candidacy else {
-            return Elected::alone(give_up);
+            return Ok(Elected::alone());
         };
         let Candidacy {
             lease,
@@ -187,6 +191,7 @@ impl Elected {
             agents_address,
             timing,
             now,
+            host,
         } = candidacy;
         let place = Place {
             namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
@@ -194,18 +199,22 @@ impl Elected {
             identity,
             agents_address,
         };
-        let (election, Outcome { lead, standing }) =
-            Election::new(client.clone(), place, timing, now, health);
-        // A task of its own, so that a long decision does not delay a renewal.
-        let task = tokio::spawn(election.run(give_up));
-        Elected {
+        let (election, outcome) = Election::new(place, timing, now, health);
+        let Outcome {
+            lead,
+            standing,
+            pulse,
+        } = outcome;
+        Ok(Elected {
             leadership: Leadership::elected(lead, now),
             standing,
-            task: Some(AbortOnDrop(task)),
-        }
+            pulse,
+            election: Some(host.start(election, client.clone(), give_up).await?),
+            _certainty: None,
+        })
     }
 
-    fn alone(give_up: CancellationToken) -> Self {
+    fn alone() -> Self {
         let (sender, standing) = watch::channel(Standing::Leader(Lead {
             term: 1,
             until: Timestamp::new(Duration::MAX),
@@ -213,19 +222,18 @@ impl Elected {
         // The sender must live as long as the work: an election that is gone has deposed everyone.
         let task = tokio::spawn(async move {
             let mut ticks = interval(GAUGES_EVERY);
-            while !give_up.is_cancelled() {
-                tokio::select! {
-                    biased;
-                    () = give_up.cancelled() => {}
-                    _ = ticks.tick() => metrics::leads(true),
-                }
+            let _sender = sender;
+            loop {
+                ticks.tick().await;
+                metrics::leads(true);
             }
-            drop(sender);
         });
         Elected {
             leadership: Leadership::always(),
             standing,
-            task: Some(AbortOnDrop(task)),
+            pulse: Pulse::new(boot_time::now),
+            election: None,
+            _certainty: Some(AbortOnDrop(task)),
         }
     }
 }

@@ -22,7 +22,7 @@ use super::AbortOnDrop;
 use crate::apply::Applier;
 use crate::clock::Clock;
 use crate::controller::{self, Inputs, Journal, REPORT_QUEUE};
-use crate::election::Standing;
+use crate::election::{Pulse, Standing};
 use crate::ingest::{self, Role, Shared};
 use crate::recording::Recorder;
 
@@ -37,6 +37,8 @@ pub(super) struct Office {
     pub(super) journal: Arc<Journal>,
     /// Takes each term down; the one that decides has it.
     pub(super) recorder: Recorder,
+    /// Shows the election that decisions are made.
+    pub(super) pulse: Pulse,
 }
 
 /// Decides while this process leads, until `stop`, or until nobody knows any more who leads.
@@ -93,6 +95,7 @@ impl Office {
             applier: self.applier.clone(),
             journal: self.journal.clone(),
             recorder: std::mem::take(&mut self.recorder),
+            pulse: self.pulse.clone(),
         };
         let mut controller = pin!(controller::run(inputs, over.clone()));
         let ended = tokio::select! {

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::cluster::ClusterError;
 use crate::config::ChangeLimits;
 use crate::controller::Journal;
-use crate::election::Timing;
+use crate::election::{Host, Timing};
 use crate::ingest::{self, Nodes, Role, Shared};
 use crate::policies::{Objects, PolicySet};
 use crate::recording::Recorder;
@@ -89,6 +89,8 @@ pub struct Candidacy {
     pub timing: Timing,
     /// The clock of leases.
     pub now: fn() -> Timestamp,
+    /// Where it runs.
+    pub host: Host,
 }
 
 /// How a task ended: its name, and its error if it had one.

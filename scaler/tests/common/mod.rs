@@ -46,8 +46,8 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) kubeconfig: PathBuf,
-    _server: local_apiserver::Running,
-    _directory: TempDir,
+    /// Ends with the cluster that started it.
+    _server: Option<(local_apiserver::Running, TempDir)>,
 }
 
 impl Cluster {
@@ -61,8 +61,16 @@ impl Cluster {
         Cluster {
             client,
             kubeconfig,
-            _server: server,
-            _directory: directory,
+            _server: Some((server, directory)),
+        }
+    }
+
+    /// The cluster of a kubeconfig, with connections in this runtime.
+    pub(crate) async fn joined(kubeconfig: &Path) -> Self {
+        Cluster {
+            client: scaler::cluster::connect(Some(kubeconfig)).await.unwrap(),
+            kubeconfig: kubeconfig.to_owned(),
+            _server: None,
         }
     }
 
@@ -228,6 +236,7 @@ impl Running {
         }
         let stop = CancellationToken::new();
         let mut config = config(directory.path());
+        config.kubeconfig = Some(cluster.kubeconfig.clone());
         configure(&mut config);
         let scaler = Scaler::start(config, cluster.client.clone(), stop.clone())
             .await

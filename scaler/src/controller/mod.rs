@@ -40,9 +40,10 @@ use crate::recording::Recorder;
 use crate::workloads::{DeploymentKey, Workloads};
 use decider::Decider;
 
-/// Reports waiting for the controller; when full, ingest drops a further one and counts it. As many as
-/// there may be nodes: agents that come back together report together, once.
-pub const REPORT_QUEUE: usize = 10_000;
+/// Reports waiting for the controller. When full, each stream waits with one more for a moment, then
+/// drops and counts it. As many as a large cluster has nodes: agents that come back together report
+/// together, and the ten reports that each of them sends to a new leader come one after the other.
+pub const REPORT_QUEUE: usize = 5_000;
 /// Reports taken at once before decisions are looked at again.
 const BATCH: usize = 256;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);

@@ -16,9 +16,9 @@
 //! | to be another node | its certificate must name the node ([`identity`]); without `--tls-client-ca` nobody is asked, and an impostor only silences the real agent, which makes decisions hold |
 //! | to speak of another node's pods, of pods that are gone, of containers that are none, twice of one | [`validate`]: left out, counted, logged once |
 //! | to claim more CPU time than its CPUs, or than its pod's limit, allow; more events than a CPU can count; a distribution that is not that of its events | [`plausible`]: left out, counted |
-//! | to repeat old reports | each interval has a number and counts once ([`nodes`]); an age places it in the past |
+//! | to repeat old reports | each interval has a number and counts once ([`heard`]); an age places it in the past |
 //! | to pass for fresh for longer by claiming long intervals | a report of more than ten intervals is passed over |
-//! | to flood: many reports, huge messages, streams, names, connections | [`pace`] per stream; 2 MiB per message; 8 streams per connection; names without pods give way; no queue grows, what does not fit is dropped and counted |
+//! | to flood: many reports, huge messages, streams, names, connections | [`pace`] per stream; 2 MiB per message; 8 streams per connection; names without pods give way; no queue grows, what does not fit holds up the stream that brought it for half an interval, and is then dropped and counted |
 //! | to hold on: no Hello, half a message, not reading | 10 s for the Hello; the stream's own buffers only; configurations replace each other; its silence makes decisions hold |
 //! | to write into logs | what it says is logged escaped and cut |
 //!
@@ -27,6 +27,7 @@
 
 mod convert;
 mod distribute;
+mod heard;
 mod identity;
 mod nodes;
 mod outbound;
@@ -64,6 +65,12 @@ use crate::workloads::{Index, Workloads};
 /// The largest report: 500 containers with every metric at full resolution take about 1.5 MiB. No
 /// more than that, because decoding makes up to fifty times as much of a message of empty samples.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of one stream that may have arrived unread, ten reports of thirty containers or so: those of a
+/// stream that waits for the controller. What is beyond waits with the agent, in whose bounded queue the
+/// oldest gives way.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// The same of one connection, on which an agent has a second stream while the first one ends.
+const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW;
 /// How soon a peer that vanished without a word is noticed, together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,7 +82,8 @@ pub enum Role {
     Leader {
         /// The leadership.
         term: u64,
-        /// The controller's queue; when it is full a report is dropped and counted.
+        /// The controller's queue; when it stays full a report is dropped and counted, as if it had
+        /// not come.
         reports: mpsc::Sender<NodeReport>,
     },
     /// It does not: streams are kept for the moment when it does, and reports are not taken.
@@ -155,6 +163,8 @@ where
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         // An agent needs one; a second one replaces the first.
         .max_concurrent_streams(8);
     if let Some(tls) = tls {

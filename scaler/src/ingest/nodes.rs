@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use viperscale_proto::v1 as wire;
 
+use super::heard::Heard;
 use crate::metrics;
 
 /// More nodes than Kubernetes supports; a further one is turned away.
@@ -17,37 +18,10 @@ const MAX_NODES: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Nodes {
     sessions: Mutex<HashMap<Arc<str>, Session>>,
-    /// Which interval of a node came last; outlives its sessions.
-    latest: Mutex<HashMap<Arc<str>, Arc<Mutex<Latest>>>>,
+    /// Which intervals of a node have counted; outlives its sessions.
+    heard: Mutex<HashMap<Arc<str>, Arc<Mutex<Heard>>>>,
     next_session: AtomicU64,
     next_revision: AtomicU64,
-}
-
-/// The newest interval that a node has reported.
-#[derive(Debug, Default)]
-pub(super) struct Latest {
-    /// In which leadership of ours; the next one begins with empty windows, so it takes all anew.
-    term: u64,
-    /// By which start of the agent.
-    instance: String,
-    number: u64,
-}
-
-impl Latest {
-    /// Whether an interval is news, which it is once.
-    pub(super) fn is_news(&mut self, term: u64, instance: &str, number: u64) -> bool {
-        // An agent of before intervals were numbered.
-        if number == 0 {
-            return true;
-        }
-        if self.term != term || self.instance != instance {
-            (self.term, self.number) = (term, 0);
-            instance.clone_into(&mut self.instance);
-        }
-        let is_news = number > self.number;
-        self.number = self.number.max(number);
-        is_news
-    }
 }
 
 #[derive(Debug)]
@@ -63,8 +37,8 @@ pub(super) struct Registration {
     shared: Arc<super::Shared>,
     pub(super) node: Arc<str>,
     id: u64,
-    /// What this node reported last.
-    pub(super) latest: Arc<Mutex<Latest>>,
+    /// Which intervals of this node have counted.
+    heard: Arc<Mutex<Heard>>,
     /// Cancelled when a newer stream of this node takes over.
     pub(super) replaced: CancellationToken,
     /// What the node shall measure; `None` until it is known.
@@ -129,12 +103,12 @@ impl Nodes {
     }
 
     /// Room for as many nodes as there are sessions; beyond it, those without one are forgotten.
-    fn latest_of(&self, node: &Arc<str>) -> Arc<Mutex<Latest>> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.len() >= MAX_NODES {
-            latest.retain(|_, latest| Arc::strong_count(latest) > 1);
+    fn heard_of(&self, node: &Arc<str>) -> Arc<Mutex<Heard>> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() >= MAX_NODES {
+            heard.retain(|_, heard| Arc::strong_count(heard) > 1);
         }
-        latest.entry(node.clone()).or_default().clone()
+        heard.entry(node.clone()).or_default().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Session>> {
@@ -165,7 +139,7 @@ pub(super) fn register(
     }
     metrics::agents_connected(sessions.len());
     drop(sessions);
-    let latest = nodes.latest_of(&node);
+    let heard = nodes.heard_of(&node);
     shared
         .workloads
         .update(|index| index.mark_node(node.clone()));
@@ -173,7 +147,7 @@ pub(super) fn register(
         shared: shared.clone(),
         node,
         id,
-        latest,
+        heard,
         replaced,
         configuration,
     })
@@ -198,10 +172,9 @@ fn make_room(
 }
 
 impl Registration {
-    /// Whether an interval is news in this leadership, which it is once.
-    pub(super) fn is_news(&self, term: u64, instance: &str, number: u64) -> bool {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.is_news(term, instance, number)
+    /// Which intervals of this node have counted, over all of its streams.
+    pub(super) fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -215,30 +188,5 @@ impl Drop for Registration {
             sessions.remove(&self.node);
         }
         metrics::agents_connected(sessions.len());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_interval_counts_once_in_each_leadership() {
-        let mut latest = Latest::default();
-        let mut news = |term, instance, numbers: &[u64]| -> Vec<bool> {
-            let is_news = |number: &u64| latest.is_news(term, instance, *number);
-            numbers.iter().map(is_news).collect()
-        };
-        assert_eq!(
-            news(1, "a", &[7, 8, 8, 7, 9]),
-            [true, true, false, false, true]
-        );
-        assert_eq!(
-            news(2, "a", &[8, 9, 10]),
-            [true, true, true],
-            "empty windows"
-        );
-        assert_eq!(news(2, "b", &[1]), [true], "the agent was restarted");
-        assert_eq!(news(2, "b", &[0, 0]), [true, true], "not numbered");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
@@ -15,6 +16,7 @@ use super::outbound::{Outbound, next_configuration, next_standby};
 use super::pace::Pace;
 use super::validate::{self, Counts, Invalid};
 use super::{Role, Shared};
+use crate::controller::NodeReport;
 use crate::metrics;
 
 /// An agent says Hello at once.
@@ -86,7 +88,9 @@ async fn converse(
             message = inbound.message() => match message?.map(|message| message.message) {
                 None => return Ok(()),
                 Some(Some(agent_message::Message::Report(report))) => {
-                    session.take(shared, &registration, report).map_err(invalid)?;
+                    let fate = session.take(shared, &registration, report).await;
+                    metrics::report(fate.as_ref().unwrap_or(&"invalid"));
+                    fate.map_err(invalid)?;
                 }
                 Some(Some(agent_message::Message::Hello(_))) => {
                     return Err(invalid(Invalid::SecondHello));
@@ -133,56 +137,53 @@ impl Session {
         }
     }
 
-    /// Checks a report and passes it on, unless it is too short or too old to matter. When the
-    /// controller cannot keep up the report is dropped: the next one brings newer numbers.
-    fn take(
+    /// Checks a report and passes it on, unless it is too short or too old to matter. Tells what
+    /// became of it, in one of a fixed set of words.
+    async fn take(
         &mut self,
         shared: &Shared,
         registration: &Registration,
         report: wire::Report,
-    ) -> Result<(), Invalid> {
+    ) -> Result<&'static str, Invalid> {
         let received_at = shared.clock.now();
         if !self.pace.allows(received_at) {
-            metrics::report("too_many");
-            return Ok(());
+            return Ok("too_many");
         }
         let Role::Leader { term, reports } = shared.role.borrow().clone() else {
-            metrics::report("standby");
-            return Ok(());
+            return Ok("standby");
         };
         self.note_losses(&report);
         if validate::is_too_long(&report, shared.interval) {
-            metrics::report("too_long");
-            return Ok(());
+            return Ok("too_long");
         }
         if validate::is_too_short(&report) {
-            metrics::report("too_short");
-            return Ok(());
+            return Ok("too_short");
         }
         let number = report.interval_number;
-        let checked = validate::report(
+        let (report, counts) = validate::report(
             &registration.node,
             self.cpus,
             report,
             received_at,
             &shared.workloads.read(),
-        );
-        let (report, counts) = checked.inspect_err(|_| metrics::report("invalid"))?;
+        )?;
         if validate::is_outdated(&report) {
-            metrics::report("outdated");
-            return Ok(());
+            return Ok("outdated");
         }
-        if !registration.is_news(term, &self.instance, number) {
-            metrics::report("repeated");
-            return Ok(());
+        if !registration.heard().is_news(term, &self.instance, number) {
+            return Ok("repeated");
         }
+        let room = match room(&reports, shared, registration).await {
+            Ok(room) => room,
+            Err(why_not) => return Ok(why_not),
+        };
+        // Only now, and once: what found no room counts when it comes again.
+        if !registration.heard().hear(term, &self.instance, number) {
+            return Ok("repeated");
+        }
+        room.send(report);
         self.count(counts);
-        metrics::report(match reports.try_send(report) {
-            Ok(()) => "accepted",
-            Err(TrySendError::Full(_)) => "dropped",
-            Err(TrySendError::Closed(_)) => "stopped",
-        });
-        Ok(())
+        Ok("accepted")
     }
 
     fn note_losses(&mut self, report: &wire::Report) {
@@ -226,6 +227,35 @@ impl Session {
     }
 }
 
+/// Room in the controller's queue, or what becomes of the report without it.
+///
+/// When all agents send their last reports again, to a new leader or after an outage, there are more
+/// than the queue holds. So a stream whose report finds no room waits and reads no further, and the
+/// rest waits with the agent. It waits for half an interval: that is as fast as two reports an
+/// interval, so that a stream whose reports all find no room still comes to its newest ones, and what
+/// is stamped when it is read is not stamped much too late.
+async fn room<'a>(
+    reports: &'a mpsc::Sender<NodeReport>,
+    shared: &Shared,
+    registration: &Registration,
+) -> Result<mpsc::Permit<'a, NodeReport>, &'static str> {
+    match reports.try_reserve() {
+        Ok(room) => return Ok(room),
+        Err(TrySendError::Closed(())) => return Err("stopped"),
+        Err(TrySendError::Full(())) => {}
+    }
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => Err("stopped"),
+        () = registration.replaced.cancelled() => Err("stopped"),
+        room = timeout(shared.interval / 2, reports.reserve()) => match room {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) => Err("stopped"),
+            Err(_) => Err("dropped"),
+        },
+    }
+}
+
 /// What an agent says, for a log: escaped by its debug form, and no longer than a line.
 fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(200)]
@@ -259,3 +289,7 @@ fn invalid(problem: Invalid) -> Status {
 fn stopping() -> Status {
     Status::unavailable("the scaler is stopping")
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

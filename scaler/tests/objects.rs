@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use axum::http::Request;
 use common::{Cluster, Running, election, eventually, policy};
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use scaler::crd::{ScalingPolicy, ScalingPolicyStatus, definition};
 use serde_json::{Value, json};
 
@@ -171,6 +172,13 @@ async fn two_owners_are_refused_on_both_sides() {
         })
         .await;
 
+    let told = ("AnotherPolicy".to_owned(), conflict.message.clone());
+    eventually("an Event on the policy", || async {
+        let events = cluster.events_on("ScalingPolicy", "twin").await;
+        events.contains(&told).then_some(())
+    })
+    .await;
+
     std::fs::remove_file(scaler.policies.path().join("web.yaml")).unwrap();
     status(&cluster, "twin", "Conflict", "False/SoleOwner").await;
 }
@@ -195,6 +203,24 @@ async fn what_no_schema_can_say_is_said_in_the_status() {
         "spec.metrics[1]: runqLatency p95 is listed twice for the same container; generation 1 stays in \
          force"
     );
+    let told = (
+        "InvalidPolicy".to_owned(),
+        invalid.conditions[0].message.clone(),
+    );
+    eventually("an Event on the policy", || async {
+        let events = cluster.events_on("ScalingPolicy", "web").await;
+        events.contains(&told).then_some(())
+    })
+    .await;
+    // Once: later rounds of the same status have nothing to tell.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), common::NAMESPACE);
+    let events = events.list(&ListParams::default()).await.unwrap().items;
+    let of_cause = |event: &&Event| event.reason.as_deref() == Some("InvalidPolicy");
+    let counts: Vec<_> = events.iter().filter(of_cause).map(|it| it.count).collect();
+    assert_eq!(counts, [Some(1)]);
+    let warning = |event: &Event| event.type_.as_deref() == Some("Warning");
+    assert!(events.iter().filter(of_cause).all(warning));
 }
 
 #[tokio::test(flavor = "multi_thread")]

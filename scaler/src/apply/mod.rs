@@ -5,6 +5,7 @@
 //!            ▲                                                     └─▶ Event on the Deployment
 //!  leadership, rivals, withdrawn policies: asked before each attempt
 //! journal ─▶ report ─▶ gate ─▶ rate limits ─▶ PATCH scalingpolicies/status
+//!                                                      └─▶ Event on the policy, when it is refused
 //! ```
 //!
 //! Invariant: nothing else in this crate changes an object of the cluster, and each write passes
@@ -32,7 +33,7 @@ pub use patch::{PatchError, Written, patch_scale};
 pub use status::{StatusInputs, write_statuses};
 
 use crate::api_health::{ApiHealth, Source};
-use crate::events::{Cause, Events, Happening, PolicyReference, Subject};
+use crate::events::{Cause, Events, Happening, Reference, Subject};
 use crate::metrics;
 use crate::rivals::Rivals;
 use crate::workloads::{DeploymentKey, DeploymentRecord};
@@ -56,7 +57,7 @@ pub struct Change {
     /// Cancelled when the policy is withdrawn: gone, paused, or in dry run from now on.
     pub withdrawn: CancellationToken,
     /// The policy, if it is an object, to tell of it there too.
-    pub policy: Option<PolicyReference>,
+    pub policy: Option<Reference>,
 }
 
 /// What became of a [`Change`].
@@ -237,8 +238,11 @@ impl Applier {
         let tell = |cause, message| {
             self.events.tell(Happening {
                 subject: Subject {
-                    deployment: change.deployment.key.clone(),
-                    uid: Some(change.deployment.uid.clone()),
+                    namespace: change.deployment.key.namespace.clone(),
+                    deployment: Some(Reference {
+                        name: change.deployment.key.name.clone(),
+                        uid: change.deployment.uid.clone(),
+                    }),
                     policy: change.policy.clone(),
                 },
                 cause,

@@ -7,8 +7,10 @@
 //!
 //! Nothing is queued: each round starts from what is true now, so a status that had to wait is written
 //! with newer content. What somebody would act on is written at once; measured values only every
-//! [`VALUES_EVERY`]. Memory is one status for each object.
+//! [`VALUES_EVERY`]. Memory is one status for each object. A policy that is refused is told of by an
+//! Event as well, once its status says so.
 
+mod refusal;
 mod write;
 
 use std::collections::HashMap;
@@ -28,8 +30,10 @@ use super::Leadership;
 use crate::clock::Clock;
 use crate::controller::{Journal, Standpoint};
 use crate::crd::{Difference, Findings, ScalingPolicyStatus, Standing, difference, report};
+use crate::events::{Cause, Events};
 use crate::metrics;
 use crate::policies::{ObjectKey, PolicyObject, PolicySet};
+use refusal::{refusal, told_on};
 use write::{Failure, write};
 
 const ROUND: Duration = Duration::from_millis(500);
@@ -57,6 +61,8 @@ pub struct StatusInputs {
     pub policies: watch::Receiver<PolicySet>,
     /// What was decided.
     pub journal: Arc<Journal>,
+    /// Takes what is to be told of refused policies.
+    pub events: Events,
     /// Turns moments of decisions into wall time.
     pub clock: Clock,
 }
@@ -91,6 +97,8 @@ struct Due {
     uid: String,
     status: ScalingPolicyStatus,
     difference: Difference,
+    /// What there is to tell of it once it is written.
+    news: Option<(Cause, String)>,
     since: Option<Instant>,
 }
 
@@ -189,6 +197,7 @@ impl Writer {
         Some(Due {
             key: key.clone(),
             uid: object.uid.clone(),
+            news: refusal(&object.standing, before, &status),
             status,
             difference,
             since: written.map(|written| written.at),
@@ -247,7 +256,11 @@ impl Writer {
 
     fn finish(&mut self, due: Due, result: Result<(), Failure>) {
         let Due {
-            key, uid, status, ..
+            key,
+            uid,
+            status,
+            news,
+            ..
         } = due;
         let name = match &result {
             Ok(()) => "written",
@@ -259,6 +272,9 @@ impl Writer {
         match result {
             Ok(()) => {
                 debug!(policy = %key, "status written");
+                if let Some((cause, message)) = news {
+                    self.inputs.events.tell(told_on(&key, &uid, cause, message));
+                }
                 let at = Instant::now();
                 self.backoffs.remove(&key);
                 self.written.insert(key, Written { uid, status, at });

@@ -11,14 +11,14 @@ use super::notice::Notices;
 use super::schedule::News;
 use super::{Journal, Status};
 use crate::apply::Outcome;
-use crate::events::{Cause, Happening, PolicyReference, Subject};
+use crate::events::{Cause, Happening, Reference, Subject};
 use crate::workloads::{DeploymentKey, ReplicaChange, Uid};
 
 /// A deployment under a policy.
 pub(super) struct Managed {
     pub(super) policy: Arc<ScalingPolicy>,
     /// The policy as an object, for Events; a file is none.
-    pub(super) reference: Option<PolicyReference>,
+    pub(super) reference: Option<Reference>,
     pub(super) autoscaler: Autoscaler,
     /// Whether the last decision was about something that may be urgent.
     pub(super) hot: bool,
@@ -59,7 +59,7 @@ impl Managed {
     /// `before` is what the deployment and its policy went through without us.
     pub(super) fn new(
         policy: Arc<ScalingPolicy>,
-        reference: Option<PolicyReference>,
+        reference: Option<Reference>,
         before: Past,
         now: Timestamp,
     ) -> Self {
@@ -86,11 +86,7 @@ impl Managed {
     }
 
     /// A new version of the policy; what was learned about the deployment stays.
-    pub(super) fn set_policy(
-        &mut self,
-        policy: &Arc<ScalingPolicy>,
-        reference: Option<PolicyReference>,
-    ) {
+    pub(super) fn set_policy(&mut self, policy: &Arc<ScalingPolicy>, reference: Option<Reference>) {
         self.reference = reference;
         if self.policy != *policy {
             if policy.mode != Mode::Active {
@@ -163,8 +159,11 @@ impl Managed {
     ) -> Happening {
         Happening {
             subject: Subject {
-                deployment: key.clone(),
-                uid,
+                namespace: key.namespace.clone(),
+                deployment: uid.map(|uid| Reference {
+                    name: key.name.clone(),
+                    uid,
+                }),
                 policy: self.reference.clone(),
             },
             cause,

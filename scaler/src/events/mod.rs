@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::text::shortened;
-use crate::workloads::{DeploymentKey, Uid};
+use crate::workloads::Uid;
 use correlate::{Correlator, Occurrence};
 
 /// Happenings waiting to be told; when full, a further one is dropped and counted.
@@ -35,17 +35,17 @@ const POLICY: (&str, &str) = (policy::API_VERSION, policy::KIND);
 /// What is told about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The deployment.
-    pub deployment: DeploymentKey,
-    /// Its UID, if it exists.
-    pub uid: Option<Uid>,
+    /// The namespace of both.
+    pub namespace: Arc<str>,
+    /// The deployment, if it exists and is to be told on.
+    pub deployment: Option<Reference>,
     /// The policy, if it is an object and not a file.
-    pub policy: Option<PolicyReference>,
+    pub policy: Option<Reference>,
 }
 
-/// A ScalingPolicy object, in the deployment's namespace.
+/// An object, in the namespace of its [`Subject`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyReference {
+pub struct Reference {
     /// `metadata.name`.
     pub name: Arc<str>,
     /// `metadata.uid`.
@@ -82,6 +82,10 @@ pub enum Cause {
     Conflict,
     /// It has not any more.
     ConflictResolved,
+    /// The policy's schema admits what the policy says, and we refuse it; told on the policy.
+    InvalidPolicy,
+    /// Another policy is for the same deployment, or has the same name; told on the policy.
+    AnotherPolicy,
 }
 
 impl Cause {
@@ -96,6 +100,8 @@ impl Cause {
             Cause::DeploymentMissing => ("Warning", "FailedGetScale"),
             Cause::Conflict => ("Warning", "Conflict"),
             Cause::ConflictResolved => ("Normal", "ConflictResolved"),
+            Cause::InvalidPolicy => ("Warning", "InvalidPolicy"),
+            Cause::AnotherPolicy => ("Warning", "AnotherPolicy"),
         }
     }
 }
@@ -103,23 +109,18 @@ impl Cause {
 impl Subject {
     /// The objects that an Event about this is put on.
     fn objects(&self) -> impl Iterator<Item = ObjectReference> {
-        let reference = |(version, kind): (&str, &str), name: &str, uid: &Uid| ObjectReference {
-            api_version: Some(version.to_owned()),
-            kind: Some(kind.to_owned()),
-            namespace: Some(self.deployment.namespace.to_string()),
-            name: Some(name.to_owned()),
-            uid: Some(uid.to_string()),
-            ..ObjectReference::default()
-        };
-        let deployment = self
-            .uid
-            .as_ref()
-            .map(|uid| reference(DEPLOYMENT, &self.deployment.name, uid));
-        let policy = self
-            .policy
-            .as_ref()
-            .map(|policy| reference(POLICY, &policy.name, &policy.uid));
-        [deployment, policy].into_iter().flatten()
+        let objects = [(DEPLOYMENT, &self.deployment), (POLICY, &self.policy)];
+        objects.into_iter().filter_map(|((version, kind), object)| {
+            let object = object.as_ref()?;
+            Some(ObjectReference {
+                api_version: Some(version.to_owned()),
+                kind: Some(kind.to_owned()),
+                namespace: Some(self.namespace.to_string()),
+                name: Some(object.name.to_string()),
+                uid: Some(object.uid.to_string()),
+                ..ObjectReference::default()
+            })
+        })
     }
 }
 
@@ -170,8 +171,11 @@ mod tests {
     #[test]
     fn events_are_put_on_what_exists() {
         let mut subject = Subject {
-            deployment: DeploymentKey::new("shop", "web"),
-            uid: Some("u1".into()),
+            namespace: "shop".into(),
+            deployment: Some(Reference {
+                name: "web".into(),
+                uid: "u1".into(),
+            }),
             policy: None,
         };
         let kinds = |subject: &Subject| {
@@ -184,12 +188,12 @@ mod tests {
             kinds(&subject),
             [("Deployment".to_owned(), "u1".to_owned())]
         );
-        subject.policy = Some(PolicyReference {
+        subject.policy = Some(Reference {
             name: "web-policy".into(),
             uid: "u2".into(),
         });
         assert_eq!(kinds(&subject).len(), 2);
-        subject.uid = None;
+        subject.deployment = None;
         assert_eq!(
             kinds(&subject),
             [("ScalingPolicy".to_owned(), "u2".to_owned())]

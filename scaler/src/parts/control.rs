@@ -125,15 +125,16 @@ impl Controlling {
             give_up.clone(),
         )
         .await?;
+        let (events, write_events) = Events::start(client.clone(), self.clock);
+        let events_task = tokio::spawn(write_events);
         followers.spawn(write_statuses(StatusInputs {
             client: client.clone(),
             leadership: elected.leadership.clone(),
             policies: self.shared.policies.clone(),
             journal: self.journal.clone(),
+            events: events.clone(),
             clock: self.clock,
         }));
-        let (events, write_events) = Events::start(client.clone(), self.clock);
-        let events_task = tokio::spawn(write_events);
         let applier = Applier::new(
             client,
             Limits::new(self.writes.limits, self.clock),
@@ -159,7 +160,9 @@ impl Controlling {
         if let Some(mut election) = elected.election {
             let _ = timeout(HAND_BACK_PATIENCE, election.ended()).await;
         }
-        // With the applier went the last handle of the queue, so this ends once it is empty.
+        drop(followers);
+        // With the applier and the writer of statuses went the last handles of the queue, so this ends
+        // once it is empty.
         let _ = timeout(HAND_BACK_PATIENCE, events_task).await;
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::super::managed::{Managed, Past};
 use super::super::schedule::News;
 use super::super::{ContainerReport, NodeReport, Status};
 use super::Decider;
-use crate::events::PolicyReference;
+use crate::events::Reference;
 use crate::policies::PolicySet;
 
 impl Decider {
@@ -26,7 +26,7 @@ impl Decider {
         for (key, policy) in &set.in_force {
             self.schedule.add(key, now);
             self.recorder.policy(key, policy);
-            let reference = set.object_of(policy).map(|object| PolicyReference {
+            let reference = set.object_of(policy).map(|object| Reference {
                 name: policy.name.as_str().into(),
                 uid: object.uid.as_str().into(),
             });

@@ -230,6 +230,34 @@ fn absent_values_are_nulls_of_the_patch() {
     assert!(patch.get("lastDecision").is_some());
 }
 
+/// A merge patch replaces a list whole, and leaves the `null`s in it, which `kubectl describe` shows.
+#[test]
+fn absent_values_of_list_items_are_absent() {
+    let mut decision = decision(2, 2, Reason::InsufficientData);
+    decision.evidence[0].container = None;
+    decision.evidence[0].value = None;
+    decision.evidence[0].threshold = None;
+    decision.evidence[0].proposal = None;
+    let standing = Standing::InForce;
+    let mut findings = findings(&standing, Some(&decision));
+    let learned = [Learned {
+        container: None,
+        statistic: Statistic::P95,
+        utilisation: 0.4,
+    }];
+    findings.learned = &learned;
+    let patch = serde_json::to_value(report(&findings, None)).unwrap();
+    let keys = |item: &serde_json::Value| item.as_object().unwrap().keys().cloned().collect();
+    let (metric, learned): (Vec<_>, Vec<_>) =
+        (keys(&patch["metrics"][0]), keys(&patch["learned"][0]));
+    assert_eq!(metric, ["name", "statistic"]);
+    assert_eq!(learned, ["statistic", "utilisation"]);
+    // What an earlier version wrote is still read.
+    let written = serde_json::json!({"name": "runqLatency", "statistic": "p95", "value": null});
+    let read: MetricStatus = serde_json::from_value(written).unwrap();
+    assert_eq!(read.value, None);
+}
+
 #[test]
 fn another_autoscaler_is_a_conflict_as_another_policy_is() {
     let mut decision = decision(3, 3, Reason::Conflict);

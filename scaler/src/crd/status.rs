@@ -1,7 +1,8 @@
 //! `status`: what a policy does, for people and for tools that know the HPA's status.
 //!
-//! Absent values serialise as `null`, not as nothing: the status is written as a merge patch, in
-//! which `null` removes what an earlier version said.
+//! The status is written as a merge patch. So absent values of the status itself serialise as `null`,
+//! which removes what an earlier version said; those of list items as nothing, because a list is
+//! replaced whole, with every `null` in it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use scaler_core::{Learned, Statistic};
@@ -61,14 +62,18 @@ pub struct MetricStatus {
     /// What is measured.
     pub name: String,
     /// In which container; absent: in all of the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Which number stands for the window.
     pub statistic: String,
     /// The value with its unit; absent without data.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// What it is compared with; absent when it is only observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<String>,
     /// Replicas that this metric asks for; absent when it has nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub desired_replicas: Option<i32>,
 }
 
@@ -90,6 +95,7 @@ pub struct LastDecision {
 #[serde(rename_all = "camelCase")]
 pub struct LearnedStatus {
     /// In which container it is measured; absent: in all of the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Which number stands for the window.
     pub statistic: String,

@@ -252,9 +252,20 @@ pub(crate) fn policy_objects_dropped() {
     counter!("viperscale_policy_objects_dropped_total").increment(1);
 }
 
-/// Samples that found no room so far.
-pub(crate) fn samples_refused(count: u64) {
-    counter!("viperscale_samples_refused_total").absolute(count);
+/// Samples that found no room. Each term of leadership has windows of its own that count from zero,
+/// and one of these; the counter is the process's, and only grows.
+#[derive(Debug, Default)]
+pub(crate) struct SamplesRefused {
+    told: u64,
+}
+
+impl SamplesRefused {
+    /// So many were refused since this was made.
+    pub(crate) fn tell(&mut self, so_far: u64) {
+        let more = so_far.saturating_sub(self.told);
+        counter!("viperscale_samples_refused_total").increment(more);
+        self.told = so_far;
+    }
 }
 
 /// A block of the recording was written, or not; `result` is one of a fixed set of words.

@@ -1,7 +1,9 @@
-//! Which intervals of a node have counted.
+//! What has counted of what a node's streams said, over all of them.
 
 /// How far behind the newest an interval may come and still count.
 const REMEMBERED: u64 = u64::BITS as u64;
+/// Reports that an agent can have thrown away between two: eleven days' worth.
+const MOST_DROPPED: u64 = 1_000_000;
 
 /// The intervals of a node that have counted in one leadership.
 ///
@@ -16,9 +18,30 @@ pub(super) struct Heard {
     newest: u64,
     /// Bit `i` stands for the interval `newest - i`.
     recent: u64,
+    dropped: Dropped,
+}
+
+/// The reports that an agent says it threw away.
+#[derive(Debug, Default)]
+struct Dropped {
+    instance: String,
+    total: u64,
 }
 
 impl Heard {
+    /// Of `total` reports thrown away since the agent's start: how many have not been counted. Each
+    /// stream says the total again, be it the node's tenth.
+    pub(super) fn newly_dropped(&mut self, instance: &str, total: u64) -> u64 {
+        let known = &mut self.dropped;
+        if known.instance != instance || total < known.total {
+            instance.clone_into(&mut known.instance);
+            known.total = 0;
+        }
+        let more = total - known.total;
+        known.total = total;
+        more.min(MOST_DROPPED)
+    }
+
     /// Whether an interval has not counted yet.
     pub(super) fn is_news(&self, term: u64, instance: &str, number: u64) -> bool {
         // 0: an agent of before intervals were numbered.
@@ -74,6 +97,16 @@ mod tests {
         );
         assert_eq!(news(2, "b", &[1]), [true], "the agent was restarted");
         assert_eq!(news(2, "b", &[0, 0]), [true, true], "not numbered");
+    }
+
+    #[test]
+    fn what_an_agent_threw_away_counts_once_over_all_streams() {
+        let mut heard = Heard::default();
+        let mut more = |instance, total| heard.newly_dropped(instance, total);
+        assert_eq!([more("a", 0), more("a", 3), more("a", 3)], [0, 3, 0]);
+        assert_eq!(more("a", 5), 2, "also when the stream is another");
+        assert_eq!(more("b", 1), 1, "the agent was restarted");
+        assert_eq!(more("b", u64::MAX), MOST_DROPPED, "no counter wraps");
     }
 
     #[test]

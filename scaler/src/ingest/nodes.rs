@@ -18,7 +18,7 @@ const MAX_NODES: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Nodes {
     sessions: Mutex<HashMap<Arc<str>, Session>>,
-    /// Which intervals of a node have counted; outlives its sessions.
+    /// What has counted of each node; outlives its sessions.
     heard: Mutex<HashMap<Arc<str>, Arc<Mutex<Heard>>>>,
     next_session: AtomicU64,
     next_revision: AtomicU64,
@@ -37,7 +37,7 @@ pub(super) struct Registration {
     shared: Arc<super::Shared>,
     pub(super) node: Arc<str>,
     id: u64,
-    /// Which intervals of this node have counted.
+    /// What has counted of this node.
     heard: Arc<Mutex<Heard>>,
     /// Cancelled when a newer stream of this node takes over.
     pub(super) replaced: CancellationToken,
@@ -172,7 +172,7 @@ fn make_room(
 }
 
 impl Registration {
-    /// Which intervals of this node have counted, over all of its streams.
+    /// What has counted of this node, over all of its streams.
     pub(super) fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

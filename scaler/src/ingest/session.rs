@@ -120,7 +120,6 @@ struct Session {
     instance: String,
     cpus: u32,
     pace: Pace,
-    agent_dropped: u64,
     told_of_foreign_pods: bool,
     told_of_missing: bool,
 }
@@ -131,7 +130,6 @@ impl Session {
             instance: hello.instance.clone(),
             cpus: hello.cpus,
             pace: Pace::new(shared.interval, shared.clock.now()),
-            agent_dropped: 0,
             told_of_foreign_pods: false,
             told_of_missing: false,
         }
@@ -152,7 +150,7 @@ impl Session {
         let Role::Leader { term, reports } = shared.role.borrow().clone() else {
             return Ok("standby");
         };
-        self.note_losses(&report);
+        self.note_losses(registration, &report);
         if validate::is_too_long(&report, shared.interval) {
             return Ok("too_long");
         }
@@ -186,9 +184,9 @@ impl Session {
         Ok("accepted")
     }
 
-    fn note_losses(&mut self, report: &wire::Report) {
-        let dropped = report.dropped_reports.saturating_sub(self.agent_dropped);
-        self.agent_dropped = report.dropped_reports;
+    fn note_losses(&mut self, registration: &Registration, report: &wire::Report) {
+        let total = report.dropped_reports;
+        let dropped = registration.heard().newly_dropped(&self.instance, total);
         if dropped > 0 {
             metrics::agent_dropped_reports(dropped);
         }

@@ -58,6 +58,7 @@ impl Decider {
 
     /// Ends, and gives back what records, for the next term.
     pub(in crate::controller) fn into_recorder(mut self) -> Recorder {
+        self.samples_refused.tell(self.windows.refused());
         self.recorder.end();
         self.recorder
     }
@@ -79,7 +80,7 @@ impl Decider {
                 self.journal.learned(&managed.policy, learned);
             }
         }
-        metrics::samples_refused(self.windows.refused());
+        self.samples_refused.tell(self.windows.refused());
         let missing = self
             .managed
             .values()

@@ -12,12 +12,16 @@
 //! thousands of agents at once, which a scaler with one core would need many seconds for. It says so
 //! with its configuration, and gets the last few reports once more, so that its windows are full.
 //!
+//! Two addresses may lead to one scaler: its own, and that of a Service. It says with its answer who it
+//! is, and the second stream to it ends before its Hello, which would take the place of the first.
+//!
 //! A stream that ends is opened again after a jittered, growing delay. Meanwhile measuring goes on,
 //! so that a scaler's restart loses nothing; after a grace time without any leader everything is
 //! detached until one is back.
 
 mod endpoint;
 mod following;
+mod hold;
 mod outbox;
 mod scalers;
 mod session;
@@ -29,38 +33,23 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep};
-use tonic::transport::Endpoint;
+use tokio::time::sleep;
 use viperscale_proto::v1;
 
 pub use endpoint::{Address, EndpointError, TlsFiles};
 pub use following::StreamId;
 pub use outbox::{KEPT, Numbered, Outbox, SOLE_READER};
 
-use crate::instruments;
 use crate::monitor::Interval;
 use crate::orders::Orders;
-use session::Session;
+use hold::{backoff, hold};
 use shared::Common;
 
 /// Names are resolved again this often: scalers come and go with their pods. Jittered, for the sake
 /// of the cluster's DNS.
 const RESOLVE_EVERY: Duration = Duration::from_secs(15);
-
-/// Delays between attempts: the first is 0.2 to 0.4 s, they double, and none exceeds 10 s. Each is
-/// drawn between its step and twice that, so that the agents of a cluster do not come back at once.
-fn backoff() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(5))
-        .with_factor(2.0)
-        .without_max_times()
-        .with_jitter()
-        .build()
-}
 
 /// What keeps the streams up.
 #[derive(Debug)]
@@ -136,7 +125,8 @@ async fn hold_all(addresses: &[Address], common: &Arc<Common>) {
         for (authority, endpoint) in found {
             if held.len() < 2 * scalers::MOST && !held.contains_key(&authority) {
                 let (wanted, is_wanted) = watch::channel(true);
-                let task = streams.spawn(hold(endpoint, common.clone(), is_wanted));
+                let common = common.clone();
+                let task = streams.spawn(async move { hold(endpoint, &common, is_wanted).await });
                 held.insert(authority, Held { wanted, task });
             }
         }
@@ -156,39 +146,6 @@ struct Held {
 /// Between the time and a quarter more, drawn anew each time.
 fn jittered(time: Duration) -> Duration {
     time + backoff().next().unwrap_or_default().min(time / 4)
-}
-
-/// Holds one stream, until it has ended and is not wanted any more.
-async fn hold(endpoint: Endpoint, common: Arc<Common>, wanted: watch::Receiver<bool>) {
-    let mut delays = backoff();
-    let mut last = String::new();
-    while *wanted.borrow() {
-        let began = Instant::now();
-        let (end, answered) = Session::run(&endpoint, &common).await;
-        instruments::stream_failed();
-        // One that is answered and ended at once, again and again, is no success.
-        if answered && began.elapsed() > Duration::from_secs(10) {
-            delays = backoff();
-        }
-        let delay = delays.next().unwrap_or(Duration::from_secs(10));
-        // One that is never there, such as the IPv6 address of a name, is no news after a while.
-        let end = end.to_string();
-        if answered || end != last {
-            log_end(&end, answered, delay);
-        } else {
-            tracing::debug!(error = %end, retry_in = ?delay, "no stream");
-        }
-        last = end;
-        sleep(delay).await;
-    }
-}
-
-fn log_end(end: &str, answered: bool, retry_in: Duration) {
-    if answered {
-        tracing::warn!(error = %end, ?retry_in, "stream ended");
-    } else {
-        tracing::warn!(error = %end, ?retry_in, "no stream");
-    }
 }
 
 /// Detaches everything each time no scaler was followed for `grace`. Ends with the sender only.
@@ -217,28 +174,6 @@ async fn release_when_lost(link: &mut watch::Receiver<Link>, grace: Duration, or
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn delays_start_small_and_stay_bounded() {
-        let delays: Vec<Duration> = backoff().take(50).collect();
-        let (least, most) = (Duration::from_millis(200), Duration::from_secs(10));
-        assert!(
-            delays.iter().all(|delay| (least..=most).contains(delay)),
-            "{delays:?}"
-        );
-        assert!(delays[0] < Duration::from_millis(400));
-        assert!(
-            delays[49] >= Duration::from_secs(5),
-            "they grow to the limit"
-        );
-    }
-
-    #[test]
-    fn delays_of_two_agents_differ() {
-        let (one, other): (Vec<_>, Vec<_>) =
-            (backoff().take(5).collect(), backoff().take(5).collect());
-        assert_ne!(one, other);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn only_a_long_loss_releases() {

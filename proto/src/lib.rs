@@ -4,6 +4,10 @@
 
 pub mod frugal;
 
+/// The header of the scaler's answer to a stream that says which scaler it is: other for each process,
+/// the same for all of its addresses. Printable ASCII.
+pub const SCALER: &str = "viperscale-scaler";
+
 /// Version 1 of both.
 #[allow(missing_docs, clippy::all, unreachable_pub)]
 pub mod v1 {

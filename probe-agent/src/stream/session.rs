@@ -8,10 +8,10 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::{Endpoint, Uri};
-use viperscale_proto::v1;
 use viperscale_proto::v1::agent_message::Message as Outgoing;
 use viperscale_proto::v1::scaler_message::Message as Incoming;
 use viperscale_proto::v1::telemetry_client::TelemetryClient;
+use viperscale_proto::{SCALER, v1};
 
 use super::following::{Following, StreamId};
 use super::shared::Common;
@@ -41,6 +41,8 @@ pub(super) enum SessionEnd {
     Status(tonic::Status),
     #[error("the scaler closed the stream")]
     Closed,
+    #[error("another stream of this agent has reached this scaler, {0}")]
+    AlreadyReached(String),
 }
 
 impl SessionEnd {
@@ -96,6 +98,25 @@ impl<'a> Session<'a> {
         let connecting = self.endpoint.connect().await;
         let channel = connecting.map_err(|error| SessionEnd::connection(&uri, &error))?;
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let mut client = TelemetryClient::new(channel);
+        let answer = client.stream(ReceiverStream::new(receiver));
+        let answer = timeout(ANSWER_WITHIN, answer)
+            .await
+            .map_err(|_| SessionEnd::NoAnswer)?
+            .map_err(ended)?;
+        // A scaler of before it said who it is, says nothing here.
+        let scaler = answer.metadata().get(SCALER);
+        let scaler = scaler.and_then(|scaler| scaler.to_str().ok());
+        let scaler = scaler.map(str::to_owned);
+        let mut incoming = answer.into_inner();
+        if let Some(scaler) = scaler
+            && !self.common.reached(self.id, &scaler)
+        {
+            // In order: nothing was said, and nothing will be.
+            drop(sender);
+            let _ = timeout(ANSWER_WITHIN, last_word(&mut incoming)).await;
+            return Err(SessionEnd::AlreadyReached(scaler));
+        }
         let hello = Outgoing::Hello(self.common.hello.clone());
         let sent = sender
             .send(v1::AgentMessage {
@@ -103,14 +124,6 @@ impl<'a> Session<'a> {
             })
             .await;
         sent.map_err(|_| SessionEnd::Closed)?;
-
-        let mut client = TelemetryClient::new(channel);
-        let answer = client.stream(ReceiverStream::new(receiver));
-        let answer = timeout(ANSWER_WITHIN, answer)
-            .await
-            .map_err(|_| SessionEnd::NoAnswer)?
-            .map_err(ended)?;
-        let mut incoming = answer.into_inner();
         let mut sequence = 0;
         loop {
             let is_followed = self.followed.borrow_and_update().stream() == Some(self.id);
@@ -175,6 +188,7 @@ struct LostOnDrop<'a> {
 impl Drop for LostOnDrop<'_> {
     fn drop(&mut self) {
         self.common.lost(self.id);
+        self.common.left(self.id);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the streams to all scalers share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) struct Common {
     followed: watch::Sender<Following>,
     /// Where standbys say that the leader is.
     pub(super) told: watch::Sender<Option<String>>,
+    /// Which scaler each stream has reached, by what scalers say of themselves.
+    reached: watch::Sender<BTreeMap<String, StreamId>>,
     next_stream: AtomicU64,
     /// Losses so far; each is told from the one before it.
     losses: Mutex<u64>,
@@ -47,6 +50,7 @@ impl Common {
             link,
             followed: watch::Sender::new(Following::default()),
             told: watch::Sender::new(None),
+            reached: watch::Sender::new(BTreeMap::new()),
             next_stream: AtomicU64::new(1),
             losses: Mutex::new(0),
         }
@@ -102,6 +106,35 @@ impl Common {
         }
     }
 
+    /// `stream` has reached `scaler`; false when another one has.
+    pub(super) fn reached(&self, stream: StreamId, scaler: &str) -> bool {
+        self.reached.send_if_modified(|reached| {
+            let is_first = !reached.contains_key(scaler);
+            if is_first {
+                reached.insert(scaler.to_owned(), stream);
+            }
+            is_first
+        })
+    }
+
+    /// `stream` has ended.
+    pub(super) fn left(&self, stream: StreamId) {
+        self.reached.send_if_modified(|reached| {
+            let before = reached.len();
+            reached.retain(|_, by| *by != stream);
+            reached.len() < before
+        });
+    }
+
+    /// Waits until no stream has reached `scaler`.
+    pub(super) async fn until_left(&self, scaler: &str) {
+        let mut reached = self.reached.subscribe();
+        // The sender is here.
+        let _ = reached
+            .wait_for(|reached| !reached.contains_key(scaler))
+            .await;
+    }
+
     /// A standby says where the leader is.
     pub(super) fn told(&self, standby: v1::Standby) {
         if !standby.leader_address.is_empty() {
@@ -130,16 +163,7 @@ mod tests {
 
     #[test]
     fn a_change_of_the_leader_is_no_loss_of_it() {
-        let reports = Arc::new(Outbox::bounded(NonZeroUsize::MIN));
-        let link = watch::Sender::new(Link::NeverUp);
-        let orders = Arc::new(Orders::default());
-        let common = Common::new(
-            v1::Hello::default(),
-            DEFAULT_INTERVAL,
-            reports,
-            orders,
-            link,
-        );
+        let common = common();
         let ((a, _), (b, followed)) = (common.open(), common.open());
         common.configured(a, configuration(1));
         common.configured(b, configuration(2));
@@ -148,5 +172,27 @@ mod tests {
         assert_eq!(followed.borrow().stream(), Some(b));
         common.lost(b);
         assert_eq!(*common.link.borrow(), Link::Lost { times: 1 });
+    }
+
+    fn common() -> Common {
+        Common::new(
+            v1::Hello::default(),
+            DEFAULT_INTERVAL,
+            Arc::new(Outbox::bounded(NonZeroUsize::MIN)),
+            Arc::new(Orders::default()),
+            watch::Sender::new(Link::NeverUp),
+        )
+    }
+
+    #[tokio::test]
+    async fn one_stream_reaches_a_scaler_until_it_ends() {
+        let common = common();
+        assert!(common.reached(1, "a") && common.reached(2, "b"));
+        assert!(!common.reached(3, "a"));
+        common.left(3);
+        assert!(!common.reached(4, "a"), "it was another that ended");
+        let left = async { common.until_left("a").await };
+        tokio::join!(left, async { common.left(1) });
+        assert!(common.reached(5, "a"));
     }
 }

@@ -102,6 +102,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Time between reports that agents are asked for.
     pub interval: Duration,
+    /// Which scaler this is, for agents that come by several addresses; `None` says nothing.
+    pub identity: Option<String>,
     /// What runs in the cluster.
     pub workloads: Arc<Workloads>,
     /// The policies in force.

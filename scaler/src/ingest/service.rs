@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info_span};
+use viperscale_proto::SCALER;
 use viperscale_proto::v1 as wire;
 use viperscale_proto::v1::telemetry_server::Telemetry;
 
@@ -20,11 +22,14 @@ const OUTBOUND: usize = 2;
 #[derive(Debug)]
 pub(super) struct Service {
     shared: Arc<Shared>,
+    /// Which scaler this is, as a header; one that fits into none is not said.
+    identity: Option<MetadataValue<Ascii>>,
 }
 
 impl Service {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Service { shared }
+        let identity = shared.identity.as_ref().and_then(|it| it.parse().ok());
+        Service { shared, identity }
     }
 }
 
@@ -44,7 +49,7 @@ impl Telemetry for Service {
         );
         let identity = Identity::of(request.peer_certs().as_ref().map(|certs| certs.as_slice()));
         let (outbound, messages) = mpsc::channel(OUTBOUND);
-        // The answer is there before the Hello is: a client may wait for it before it sends.
+        // The answer is there before the Hello is: agents wait for it, to know whom they have reached.
         let session = session::run(
             self.shared.clone(),
             identity,
@@ -52,6 +57,10 @@ impl Telemetry for Service {
             outbound,
         );
         tokio::spawn(session.instrument(span));
-        Ok(Response::new(ReceiverStream::new(messages)))
+        let mut answer = Response::new(ReceiverStream::new(messages));
+        if let Some(identity) = &self.identity {
+            answer.metadata_mut().insert(SCALER, identity.clone());
+        }
+        Ok(answer)
     }
 }

@@ -57,7 +57,9 @@ async fn converse(
     inbound: &mut Inbound,
     outbound: &Outbound,
 ) -> Result<(), Status> {
-    let hello = read_hello(shared, inbound).await?;
+    let Some(hello) = read_hello(shared, inbound).await? else {
+        return Ok(());
+    };
     let node = validate::node_name(&hello).map_err(invalid)?;
     tracing::Span::current().record("node", &*node);
     identity.check(&node).map_err(forbidden)?;
@@ -101,15 +103,19 @@ async fn converse(
     }
 }
 
-async fn read_hello(shared: &Shared, inbound: &mut Inbound) -> Result<wire::Hello, Status> {
+/// `None` from an agent that has another stream to this scaler, and so leaves without a word.
+async fn read_hello(shared: &Shared, inbound: &mut Inbound) -> Result<Option<wire::Hello>, Status> {
     let first = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return Err(stopping()),
         first = timeout(HELLO_TIMEOUT, inbound.message()) => first,
     };
     let first = first.map_err(|_| Status::deadline_exceeded("no Hello in time"))??;
-    match first.and_then(|message| message.message) {
-        Some(agent_message::Message::Hello(hello)) => Ok(hello),
+    let Some(first) = first else {
+        return Ok(None);
+    };
+    match first.message {
+        Some(agent_message::Message::Hello(hello)) => Ok(Some(hello)),
         _ => Err(invalid(Invalid::NoHello)),
     }
 }

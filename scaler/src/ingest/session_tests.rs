@@ -19,6 +19,7 @@ fn leader(queue: usize) -> (Arc<Shared>, mpsc::Receiver<NodeReport>) {
     let shared = Shared {
         clock: Clock::start(),
         interval: INTERVAL,
+        identity: None,
         workloads: Arc::new(Workloads::default()),
         policies,
         nodes: Nodes::default(),

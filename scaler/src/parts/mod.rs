@@ -148,6 +148,7 @@ where
     let shared = Arc::new(Shared {
         clock,
         interval,
+        identity: candidacy.as_ref().map(|it| it.identity.clone()),
         workloads: Arc::new(Workloads::default()),
         policies,
         nodes: Nodes::default(),

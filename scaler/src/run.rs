@@ -25,7 +25,7 @@ use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::cluster::{self, ClusterError};
 use crate::config::Config;
-use crate::election::{self, Host, boot_time};
+use crate::election::{self, Runtime, boot_time};
 use crate::parts::{self, API_SERVER, Candidacy, Ground, Parts, Writes};
 use crate::policies::{self, Objects, PolicySet};
 use crate::recording::Recorder;
@@ -162,7 +162,7 @@ impl Scaler {
             identity: election::identity(),
             timing: election.timing,
             now: boot_time::now,
-            host: Host::Thread { kubeconfig },
+            runtime: Runtime::Own { kubeconfig },
         });
         let ground = Ground {
             clock,

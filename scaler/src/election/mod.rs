@@ -15,7 +15,7 @@
 //! | [`record`] | the Lease's fields that matter, and back |
 //! | [`candidate`] | when to read, renew, take over or wait. No I/O, no clock |
 //! | [`task`] | the requests, with their timeouts |
-//! | [`host`] | the thread that it has for itself |
+//! | [`runtime`] | the thread that it has for itself |
 //! | [`boot_time`] | the clock of leases |
 //!
 //! Invariants:
@@ -36,8 +36,8 @@
 
 pub mod boot_time;
 pub mod candidate;
-pub mod host;
 pub mod record;
+pub mod runtime;
 pub mod task;
 
 use std::time::Duration;
@@ -45,8 +45,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use candidate::{Candidate, Standing};
-pub use host::{Host, HostError, Hosted, Pulse};
 pub use record::Record;
+pub use runtime::{Pulse, Runtime, RuntimeError, UnderWay};
 pub use task::{Election, Outcome, Place, identity};
 
 /// The name of the Lease unless told otherwise.

@@ -19,7 +19,9 @@ use crate::apply::{Applier, Lead, Leadership, Limits, StatusInputs, write_status
 use crate::clock::Clock;
 use crate::cluster::ClusterError;
 use crate::controller::Journal;
-use crate::election::{Election, HostError, Hosted, Outcome, Place, Pulse, Standing, boot_time};
+use crate::election::{
+    Election, Outcome, Place, Pulse, RuntimeError, Standing, UnderWay, boot_time,
+};
 use crate::events::Events;
 use crate::ingest::{Role, Shared};
 use crate::metrics;
@@ -76,7 +78,7 @@ impl Controlling {
         self,
         connecting: impl Future<Output = Result<Client, ClusterError>>,
         stop: CancellationToken,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), RuntimeError> {
         let client = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -173,7 +175,7 @@ struct Elected {
     leadership: Leadership,
     standing: watch::Receiver<Standing>,
     pulse: Pulse,
-    election: Option<Hosted>,
+    election: Option<UnderWay>,
     _certainty: Option<AbortOnDrop>,
 }
 
@@ -183,7 +185,7 @@ impl Elected {
         client: &Client,
         health: ApiHealth,
         give_up: CancellationToken,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Self, RuntimeError> {
         let Some(candidacy) = candidacy else {
             return Ok(Elected::alone());
         };
@@ -194,7 +196,7 @@ impl Elected {
             agents_address,
             timing,
             now,
-            host,
+            runtime,
         } = candidacy;
         let place = Place {
             namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
@@ -212,7 +214,7 @@ impl Elected {
             leadership: Leadership::elected(lead, now),
             standing,
             pulse,
-            election: Some(host.start(election, client.clone(), give_up).await?),
+            election: Some(runtime.start(election, client.clone(), give_up).await?),
             _certainty: None,
         })
     }

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::cluster::ClusterError;
 use crate::config::ChangeLimits;
 use crate::controller::Journal;
-use crate::election::{Host, Timing};
+use crate::election::{Runtime, Timing};
 use crate::ingest::{self, Nodes, Role, Shared};
 use crate::policies::{Objects, PolicySet};
 use crate::recording::Recorder;
@@ -90,7 +90,7 @@ pub struct Candidacy {
     /// The clock of leases.
     pub now: fn() -> Timestamp,
     /// Where it runs.
-    pub host: Host,
+    pub runtime: Runtime,
 }
 
 /// How a task ended: its name, and its error if it had one.

@@ -9,7 +9,7 @@ use local_apiserver::{InProcess, StoreLimits};
 use scaler::admin::Readiness;
 use scaler::clock::Clock;
 use scaler::config::ChangeLimits;
-use scaler::election::{Host, Timing};
+use scaler::election::{Runtime, Timing};
 use scaler::parts::{self, Candidacy, Ground, Writes};
 use scaler::policies::{Objects, PolicySet, target_of};
 use scaler::recording::Recorder;
@@ -226,7 +226,7 @@ impl Simulation {
             agents_address: String::new(),
             timing: Timing::default(),
             now: lease_time,
-            host: Host::Task,
+            runtime: Runtime::Shared,
         };
         let (world, calls) = (self.world.clone(), self.calls.clone());
         host.spawn(async move {

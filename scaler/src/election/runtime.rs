@@ -27,19 +27,19 @@ use crate::cluster::{self, ClusterError};
 
 /// Where an election runs.
 #[derive(Debug, Clone)]
-pub enum Host {
+pub enum Runtime {
     /// On a thread of its own, with a connection of its own to the cluster of this kubeconfig.
-    Thread {
+    Own {
         /// As for [`cluster::connect`].
         kubeconfig: Option<PathBuf>,
     },
     /// As a task of the runtime, with the client that is there: for tests that own the time.
-    Task,
+    Shared,
 }
 
 /// Why an election cannot begin.
 #[derive(Debug, Error)]
-pub enum HostError {
+pub enum RuntimeError {
     /// The system gives no thread, or no event queue for it.
     #[error(
         "cannot start the thread of leader election: {0}; is a limit of processes or open files reached?"
@@ -52,7 +52,7 @@ pub enum HostError {
 
 /// An election under way. Dropping it ends it, and leadership with it, without handing the Lease back.
 #[derive(Debug)]
-pub struct Hosted {
+pub struct UnderWay {
     running: Running,
 }
 
@@ -65,7 +65,7 @@ enum Running {
     Task(JoinHandle<()>),
 }
 
-impl Host {
+impl Runtime {
     /// Starts `election`, to run until `give_up`.
     ///
     /// # Errors
@@ -75,10 +75,10 @@ impl Host {
         election: Election,
         client: Client,
         give_up: CancellationToken,
-    ) -> Result<Hosted, HostError> {
+    ) -> Result<UnderWay, RuntimeError> {
         let running = match self {
-            Host::Task => Running::Task(tokio::spawn(election.run(client, give_up))),
-            Host::Thread { kubeconfig } => {
+            Runtime::Shared => Running::Task(tokio::spawn(election.run(client, give_up))),
+            Runtime::Own { kubeconfig } => {
                 let abort = CancellationToken::new();
                 let (started, has_started) = oneshot::channel();
                 let (end, ended) = oneshot::channel();
@@ -101,7 +101,7 @@ impl Host {
                 }
             }
         };
-        Ok(Hosted { running })
+        Ok(UnderWay { running })
     }
 }
 
@@ -109,7 +109,7 @@ fn run_on_this_thread(
     kubeconfig: Option<PathBuf>,
     election: Election,
     [give_up, aborted]: [CancellationToken; 2],
-    started: oneshot::Sender<Result<(), HostError>>,
+    started: oneshot::Sender<Result<(), RuntimeError>>,
 ) {
     // Whoever started it may have gone; then `aborted` tells.
     let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -131,7 +131,7 @@ fn run_on_this_thread(
     });
 }
 
-impl Hosted {
+impl UnderWay {
     /// Waits for its end.
     pub async fn ended(&mut self) {
         match &mut self.running {
@@ -141,7 +141,7 @@ impl Hosted {
     }
 }
 
-impl Drop for Hosted {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Running::Task(task) = &self.running {
             task.abort();

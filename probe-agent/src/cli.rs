@@ -10,6 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::kernel::Options;
+
 mod check;
 mod run;
 mod shutdown;
@@ -27,7 +29,7 @@ struct Cli {
 enum Command {
     /// Measure what the scaler asks for, until SIGTERM.
     Run(RunArgs),
-    /// Tell what can be measured on this machine; exit 0 if all that this version measures can be.
+    /// Tell what can be measured on this machine; exit 0 if waits, user page faults and sent bytes can be.
     Check(CheckArgs),
     /// Show containers and their metrics live, without any scaler.
     Top(TopArgs),
@@ -43,6 +45,20 @@ struct CgroupRoot {
         default_value = "/sys/fs/cgroup"
     )]
     path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Room {
+    /// Containers that can be measured at once, which takes about 2.3 KiB of the kernel's memory for
+    /// each and every CPU; more are refused, reported and counted.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "VIPERSCALE_MAX_CONTAINERS",
+        default_value_t = Options::MAX_CONTAINERS,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    max_containers: u32,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +106,8 @@ struct RunArgs {
         default_value = "30"
     )]
     queue: NonZeroUsize,
+    #[command(flatten)]
+    room: Room,
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +134,28 @@ struct TopArgs {
     /// a path as /proc/PID/cgroup shows it.
     #[arg(long, value_name = "PATH", num_args = 1.., value_delimiter = ',', env = "VIPERSCALE_CGROUP")]
     cgroup: Vec<PathBuf>,
+    /// What to measure: names as in policies, each with the share of events to record if not all
+    /// (sentBytes=0.1), or `core`, or `all`.
+    #[arg(
+        long,
+        value_name = "METRIC[=RATE]",
+        num_args = 1..,
+        value_delimiter = ',',
+        env = "VIPERSCALE_METRICS",
+        default_value = "core"
+    )]
+    metrics: Vec<top::Choice>,
+    /// Other metrics for some containers: those whose id begins with CONTAINER, or whose cgroup's path
+    /// has it; can be repeated.
+    #[arg(
+        long,
+        value_name = "CONTAINER:METRIC[=RATE],...",
+        env = "VIPERSCALE_METRICS_OF",
+        value_delimiter = ' '
+    )]
+    metrics_of: Vec<top::ChoiceOf>,
+    #[command(flatten)]
+    room: Room,
     #[command(flatten)]
     cgroup_root: CgroupRoot,
 }

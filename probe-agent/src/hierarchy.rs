@@ -14,6 +14,8 @@ use procfs::{MountEntry, ProcError};
 pub struct Hierarchies {
     v2: Option<PathBuf>,
     v1_cpu: Option<PathBuf>,
+    v1_io: Option<PathBuf>,
+    v1_pids: Option<PathBuf>,
 }
 
 /// What kind of cgroup host this is.
@@ -62,24 +64,35 @@ impl Hierarchies {
         root: &Path,
         mounts: impl IntoIterator<Item = MountEntry>,
     ) -> Result<Self, HierarchyError> {
-        let (mut v2, mut v1_cpu) = (None, None);
+        let mut found = Self {
+            v2: None,
+            v1_cpu: None,
+            v1_io: None,
+            v1_pids: None,
+        };
         for mount in mounts {
             let path = PathBuf::from(&mount.fs_file);
             if !path.starts_with(root) {
                 continue;
             }
-            // The same tree can be mounted again further down, inside a container's root file
-            // system for example; the shortest path is the host's own.
-            match mount.fs_vfstype.as_str() {
-                "cgroup2" => keep_shorter(&mut v2, path),
-                "cgroup" if mount.fs_mntops.contains_key("cpu") => keep_shorter(&mut v1_cpu, path),
-                _ => {}
+            if mount.fs_vfstype == "cgroup2" {
+                keep_shorter(&mut found.v2, path);
+                continue;
+            }
+            for (controller, tree) in [
+                ("cpu", &mut found.v1_cpu),
+                ("blkio", &mut found.v1_io),
+                ("pids", &mut found.v1_pids),
+            ] {
+                if mount.fs_vfstype == "cgroup" && mount.fs_mntops.contains_key(controller) {
+                    keep_shorter(tree, path.clone());
+                }
             }
         }
-        if v2.is_none() && v1_cpu.is_none() {
+        if found.v2.is_none() && found.v1_cpu.is_none() {
             return Err(HierarchyError::NotMounted(root.to_path_buf()));
         }
-        Ok(Self { v2, v1_cpu })
+        Ok(found)
     }
 
     /// What kind of host this is.
@@ -109,6 +122,16 @@ impl Hierarchies {
         }
     }
 
+    /// Where the tree is mounted whose ids block devices know; `None` if its controller is nowhere.
+    pub fn io(&self) -> Option<&Path> {
+        self.v1_io.as_deref().or(self.v2())
+    }
+
+    /// Where the version 1 controller that counts threads is mounted.
+    pub fn v1_pids(&self) -> Option<&Path> {
+        self.v1_pids.as_deref()
+    }
+
     /// The tree that enforces CPU quotas and counts throttling.
     pub fn quota_tree(&self) -> (Tree, &Path) {
         match (&self.v1_cpu, &self.v2) {
@@ -129,6 +152,8 @@ impl fmt::Display for Mode {
     }
 }
 
+/// The same tree can be mounted again further down, inside a container's root file system for example;
+/// the shortest path is the host's own.
 fn keep_shorter(slot: &mut Option<PathBuf>, path: PathBuf) {
     let shorter = slot
         .as_ref()
@@ -149,6 +174,7 @@ proc /proc proc rw 0 0
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
 cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
 cgroup /sys/fs/cgroup/cpuset cgroup rw,relatime,cpuset 0 0
+cgroup /sys/fs/cgroup/blkio cgroup rw,relatime,blkio 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 ";
     const UNIFIED: &str = "\
@@ -177,6 +203,8 @@ cgroup2 /sys/fs/cgroup/again cgroup2 rw,nosuid 0 0
         assert_eq!(found.v2(), Some(Path::new("/sys/fs/cgroup/unified")));
         let v1 = Path::new("/sys/fs/cgroup/cpu,cpuacct");
         assert_eq!(found.quota_tree(), (Tree::V1Cpu, v1));
+        assert_eq!(found.io(), Some(Path::new("/sys/fs/cgroup/blkio")));
+        assert_eq!(found.v1_pids(), None);
     }
 
     #[test]

@@ -22,7 +22,10 @@ const CONNECTED: &str = "viperscale_agent_stream_connected";
 const CONNECTS: &str = "viperscale_agent_stream_connects_total";
 const FAILURES: &str = "viperscale_agent_stream_failures_total";
 const SENT: &str = "viperscale_agent_reports_sent_total";
+const REPORT_BYTES: &str = "viperscale_agent_report_bytes";
 const DROPPED: &str = "viperscale_agent_reports_dropped_total";
+const REFUSED: &str = "viperscale_agent_refused_containers_total";
+const LOST: &str = "viperscale_agent_lost_events_total";
 const SUPPORT: &str = "viperscale_agent_metric_support";
 
 /// Registers every metric with its help text, so that all are there from the first scrape.
@@ -60,7 +63,19 @@ pub fn describe() {
         "Attempts to connect that failed, and streams that ended."
     );
     describe_counter!(SENT, "Reports handed to a stream.");
+    describe_gauge!(
+        REPORT_BYTES,
+        "Bytes of the last report, as protobuf, without the stream's framing."
+    );
     describe_counter!(DROPPED, "Reports thrown away because the queue was full.");
+    describe_counter!(
+        REFUSED,
+        "Times that a container or its cgroups found a table of the kernel full."
+    );
+    describe_counter!(
+        LOST,
+        "Disk requests and DNS queries that were not followed, because too many were under way."
+    );
     describe_gauge!(
         SUPPORT,
         "1 for the kind of support that each metric has on this kernel."
@@ -72,10 +87,13 @@ pub fn describe() {
         REVISION,
         SAMPLE_SECONDS,
         CONNECTED,
+        REPORT_BYTES,
     ] {
         gauge!(name).set(0.0);
     }
-    for name in [INTERVALS, SKIPPED, SCANS, CONNECTS, FAILURES, SENT, DROPPED] {
+    for name in [
+        INTERVALS, SKIPPED, SCANS, CONNECTS, FAILURES, SENT, DROPPED, REFUSED, LOST,
+    ] {
         counter!(name).absolute(0);
     }
 }
@@ -102,6 +120,12 @@ pub(crate) fn interval(interval: &Interval, skipped: u64, attached: usize, took:
     counter!(SKIPPED).increment(skipped);
 }
 
+/// Records what found no room so far.
+pub(crate) fn tables(refused: u64, lost: u64) {
+    counter!(REFUSED).absolute(refused);
+    counter!(LOST).absolute(lost);
+}
+
 pub(crate) fn released() {
     for name in [CONTAINERS, MISSING, ATTACHED, REVISION] {
         gauge!(name).set(0.0);
@@ -126,7 +150,8 @@ pub(crate) fn stream_failed() {
     counter!(FAILURES).increment(1);
 }
 
-pub(crate) fn report_sent(dropped_so_far: u64) {
+pub(crate) fn report_sent(bytes: usize, dropped_so_far: u64) {
+    gauge!(REPORT_BYTES).set(bytes as f64);
     counter!(SENT).increment(1);
     counter!(DROPPED).absolute(dropped_so_far);
 }

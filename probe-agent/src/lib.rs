@@ -10,12 +10,12 @@
 //!                   ▼            │
 //!  cgroup tree ▶ containers ──▶ monitor ──▶ sample      totals → change per interval
 //!   inotify,      cgroup (path → pod UID,      ▲  ▲
-//!   scans         container id)                │  └ throttling, node   cpu.stat, /proc/stat
+//!   scans         container id)                │  └ throttling, threads, node   cpu.stat, pids.current, /proc/stat
 //!                                            kernel                    eBPF: the only user of it
 //! ```
 //!
 //! Reading order: [`cgroup`] and [`hierarchy`] say what a container is, [`containers`] finds them,
-//! [`kernel`] measures, [`sample`], [`throttling`] and [`node`] turn totals into changes; [`plan`]
+//! [`kernel`] measures, [`sample`], [`throttling`], [`threads`] and [`node`] turn totals into changes; [`plan`]
 //! is what to measure, [`monitor`] does it and [`measuring`] is its thread, taking [`orders`] at the
 //! pace of [`ticks`]; [`stream`] speaks to the scaler in the words of [`report`]; [`admin`] and
 //! [`instruments`] tell how the agent itself is; [`cli`] is what users type.
@@ -32,6 +32,7 @@ pub mod kernel;
 
 pub mod node;
 pub mod sample;
+pub mod threads;
 pub mod throttling;
 
 pub mod measuring;
@@ -66,9 +67,29 @@ pub fn metric_name(metric: Metric) -> String {
     name
 }
 
+/// All metrics, in the order of the protocol.
+pub fn metrics() -> impl Iterator<Item = Metric> {
+    // Value 0 is "unspecified" and no metric.
+    (1..).map_while(|value| Metric::try_from(value).ok())
+}
+
+/// The metric of a name as policies write it.
+pub fn parse_metric(name: &str) -> Option<Metric> {
+    metrics().find(|metric| metric_name(*metric) == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_can_be_read_back() {
+        for metric in metrics() {
+            assert_eq!(parse_metric(&metric_name(metric)), Some(metric));
+        }
+        assert_eq!(parse_metric("unspecified"), None);
+        assert_eq!(metrics().count(), 15);
+    }
 
     #[test]
     fn metrics_are_named_as_in_policies() {

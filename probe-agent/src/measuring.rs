@@ -23,6 +23,10 @@ const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// two scans instead of one per directory.
 const SCAN_APART: Duration = Duration::from_millis(50);
 
+/// And at least this many times as far apart as a scan takes, so that a node on which containers come
+/// and go all the time spends 2 % of a CPU on looking for them.
+const SCAN_SHARE: u32 = 50;
+
 /// The running thread.
 #[derive(Debug)]
 pub struct Handle {
@@ -83,6 +87,7 @@ pub fn spawn(
                 next_plan: None,
                 scanned_at: now,
                 scan_at: now,
+                scan_took: Duration::ZERO,
                 unsettled: false,
                 watch_complaint: None,
             };
@@ -105,6 +110,8 @@ struct Measuring<Sink> {
     next_plan: Option<Plan>,
     scanned_at: Instant,
     scan_at: Instant,
+    /// What the last scan took.
+    scan_took: Duration,
     /// Whether a scan since the last tick may have found containers gone.
     unsettled: bool,
     /// The last thing that was wrong with watching, so that it is logged once.
@@ -119,7 +126,8 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
                 return;
             }
             if pending.rescan {
-                self.scan_at = self.scan_at.min(self.scanned_at + SCAN_APART);
+                let apart = SCAN_APART.max(self.scan_took * SCAN_SHARE).min(SCAN_EVERY);
+                self.scan_at = self.scan_at.min(self.scanned_at + apart);
             }
             match pending.plan {
                 Some(Some(plan)) => self.accept(plan),
@@ -182,6 +190,7 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
     fn scan_if_due(&mut self, now: Instant) {
         if !self.monitor.is_idle() && now >= self.scan_at {
             self.monitor.rescan();
+            self.scan_took = now.elapsed();
             self.unsettled = true;
             self.after_scan();
         }
@@ -198,6 +207,11 @@ impl<Sink: FnMut(Interval)> Measuring<Sink> {
         }
         let attached = self.monitor.kernel().attached().len();
         instruments::interval(&interval, skipped, attached, now.elapsed());
+        let kernel = self.monitor.kernel();
+        match kernel.lost() {
+            Ok(lost) => instruments::tables(kernel.refused_full(), lost),
+            Err(error) => tracing::warn!(%error, "cannot tell what was lost"),
+        }
         (self.sink)(interval);
         if let Some(plan) = self.next_plan.take() {
             self.follow(plan);

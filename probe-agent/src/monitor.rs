@@ -8,20 +8,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use viperscale_proto::v1;
 
 use crate::containers::{self, Inventory, Limits, ScanError};
 use crate::hierarchy::{Hierarchies, HierarchyError, Tree};
-use crate::kernel::{Kernel, KernelError, Options, Settings, Slot};
+use crate::kernel::{Kernel, KernelError};
 use crate::node::NodeTotals;
 use crate::plan::Selection;
-use crate::sample::{Sample, Series};
-use crate::throttling::{CpuStat, Throttling};
 
+mod interval;
+mod scan;
+mod tracked;
 mod wanted;
 
+pub use interval::{Interval, Label, Measured};
+use scan::open_kernel;
+use tracked::{Tracked, Trees};
 use wanted::{Wanted, Wish};
 
 /// Nothing can be measured on this host.
@@ -41,92 +45,53 @@ pub enum MonitorError {
     Node(#[from] procfs::ProcError),
 }
 
-/// What happened on the node in one interval.
-#[derive(Clone, Debug)]
-pub struct Interval {
-    /// How long it was.
-    pub length: Duration,
-    /// When it ended.
-    pub ended_at: Instant,
-    /// The revision of the plan that was in force during all of it.
-    pub revision: u64,
-    /// The node as a whole; times are changes over the interval.
-    pub node: NodeTotals,
-    /// Every container that was measured.
-    pub containers: Vec<Measured>,
-    /// What was asked for and not measured.
-    pub missing: Vec<v1::MissingTarget>,
-}
-
-/// One container's interval.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// Whose it is.
-    pub label: Arc<Label>,
-    /// What happened.
-    pub sample: Sample,
-}
-
-/// How a container is called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Label {
-    /// UID of the pod; empty for a cgroup that is no container.
-    pub pod_uid: String,
-    /// The name that the scaler gave; else the container's id; empty for a bare cgroup.
-    pub container: String,
-    /// Its topmost cgroup, relative to the mount of the tree that names containers.
-    pub path: String,
-}
-
 /// Measures containers with one [`Kernel`].
 #[derive(Debug)]
 pub struct Monitor {
     kernel: Kernel,
-    hierarchies: Hierarchies,
-    tree: Tree,
-    limits: Limits,
+    max_containers: u32,
+    trees: Trees,
     inventory: Inventory,
     selection: Selection,
     revision: u64,
     tracked: BTreeMap<String, Tracked>,
     missing: Vec<v1::MissingTarget>,
+    /// Whether a container had to be refused because a table was full.
+    full: bool,
     node: NodeTotals,
     since: Instant,
     scratch: String,
 }
 
-/// A container that has a slot in the kernel.
-#[derive(Debug)]
-struct Tracked {
-    slot: Slot,
-    label: Arc<Label>,
-    settings: Settings,
-    cgroups: Vec<u64>,
-    cpu_stat: CpuStat,
-    series: Series,
-}
-
 impl Monitor {
-    /// Finds the cgroups at or below `cgroup_root` and tries what the kernel can measure. Leaves
-    /// nothing attached.
-    pub fn open(cgroup_root: &Path) -> Result<Self, MonitorError> {
+    /// Finds the cgroups at or below `cgroup_root` and tries what the kernel can measure, of
+    /// `max_containers` at once. Leaves nothing attached.
+    pub fn open(cgroup_root: &Path, max_containers: u32) -> Result<Self, MonitorError> {
         let hierarchies = Hierarchies::detect(cgroup_root)?;
         let tree = containers::choose_tree(&hierarchies, Limits::default())?;
-        Self::open_tree(hierarchies, tree)
+        Self::open_tree(hierarchies, tree, max_containers)
     }
 
     /// The same with the tree given.
-    pub fn open_tree(hierarchies: Hierarchies, tree: Tree) -> Result<Self, MonitorError> {
+    pub fn open_tree(
+        hierarchies: Hierarchies,
+        tree: Tree,
+        max_containers: u32,
+    ) -> Result<Self, MonitorError> {
         Ok(Self {
-            kernel: open_kernel(&hierarchies, tree)?,
-            hierarchies,
-            tree,
-            limits: Limits::default(),
+            kernel: open_kernel(&hierarchies, tree, max_containers)?,
+            max_containers,
+            trees: Trees {
+                hierarchies,
+                tree,
+                limits: Limits::default(),
+            },
             inventory: Inventory::default(),
             selection: Selection::NOTHING,
             revision: 0,
             tracked: BTreeMap::new(),
             missing: Vec::new(),
+            full: false,
             node: NodeTotals::read()?,
             since: Instant::now(),
             scratch: String::new(),
@@ -176,13 +141,7 @@ impl Monitor {
         if !self.selection.is_empty() && !matches!(self.selection, Selection::Cgroups(..)) {
             self.scan();
         }
-        let wish = self.wish();
-        self.missing = wish.missing;
-        for wanted in wish.wanted {
-            if let Err(error) = self.admit(&wanted) {
-                self.missing.push(missed(&wanted.label, error.to_string()));
-            }
-        }
+        self.admit_wanted();
     }
 
     /// Ends measuring what is gone or no longer wanted. Call it after the interval was sampled.
@@ -201,6 +160,10 @@ impl Monitor {
             }
             keep
         });
+        if self.full {
+            // There may be room now.
+            self.admit_wanted();
+        }
     }
 
     /// Ends the interval at `now` and begins the next.
@@ -217,8 +180,7 @@ impl Monitor {
                     let Some(reading) = readings.get(&tracked.slot) else {
                         continue;
                     };
-                    let throttling = throttling(&tracked.cpu_stat, &mut self.scratch);
-                    match tracked.series.advance(reading, throttling) {
+                    match tracked.sample(reading, now, &mut self.scratch) {
                         Some(sample) => measured.push(Measured {
                             label: Arc::clone(&tracked.label),
                             sample,
@@ -233,7 +195,7 @@ impl Monitor {
             Err(error) => {
                 tracing::error!(%error, "cannot read the kernel's cells");
                 missing.extend(self.tracked.values_mut().map(|tracked| {
-                    tracked.series.miss();
+                    tracked.miss();
                     missed(&tracked.label, error.to_string())
                 }));
             }
@@ -253,37 +215,35 @@ impl Monitor {
         }
     }
 
+    /// Measures every wanted container, or says why not.
+    fn admit_wanted(&mut self) {
+        let wish = self.wish();
+        (self.missing, self.full) = (wish.missing, false);
+        for wanted in wish.wanted {
+            if let Err(error) = self.admit(&wanted) {
+                self.full |= matches!(
+                    error,
+                    KernelError::Full { .. } | KernelError::TooManyCgroups { .. }
+                );
+                self.missing.push(missed(&wanted.label, error.to_string()));
+            }
+        }
+    }
+
     /// Measures a wanted container, or adjusts how it is measured.
     fn admit(&mut self, wanted: &Wanted) -> Result<(), KernelError> {
+        let now = Instant::now();
         if let Some(tracked) = self.tracked.get_mut(&wanted.label.path) {
-            if tracked.cgroups != wanted.cgroups {
-                self.kernel.set_cgroups(tracked.slot, &wanted.cgroups)?;
-                tracked.cgroups.clone_from(&wanted.cgroups);
-            }
-            if tracked.settings != wanted.settings {
-                self.kernel.configure(tracked.slot, &wanted.settings)?;
-                tracked.settings.clone_from(&wanted.settings);
-            }
-            if *tracked.label != wanted.label {
-                tracked.label = Arc::new(wanted.label.clone());
-            }
-            return Ok(());
+            return tracked.adjust(&mut self.kernel, &self.trees, wanted, now);
         }
-        let slot = self.kernel.add(&wanted.cgroups, &wanted.settings)?;
-        let (quota_tree, quota_mount) = self.hierarchies.quota_tree();
-        let cpu_stat = CpuStat::of(quota_tree, quota_mount, &wanted.label.path);
-        let throttling = throttling(&cpu_stat, &mut self.scratch);
-        self.tracked.insert(
-            wanted.label.path.clone(),
-            Tracked {
-                slot,
-                label: Arc::new(wanted.label.clone()),
-                settings: wanted.settings.clone(),
-                cgroups: wanted.cgroups.clone(),
-                cpu_stat,
-                series: Series::starting(throttling),
-            },
-        );
+        let tracked = Tracked::begin(
+            &mut self.kernel,
+            &self.trees,
+            wanted,
+            now,
+            &mut self.scratch,
+        )?;
+        self.tracked.insert(wanted.label.path.clone(), tracked);
         Ok(())
     }
 
@@ -292,59 +252,18 @@ impl Monitor {
             Selection::Targets(targets) => {
                 wanted::targets(targets, &self.inventory, self.kernel.support())
             }
-            Selection::EveryContainer(settings) => {
-                wanted::every_container(&self.inventory, settings)
-            }
-            Selection::Cgroups(paths, settings) => wanted::cgroups(paths, settings, |path| {
-                containers::subtree_ids(&self.absolute(path), self.limits)
+            Selection::EveryContainer(wishes) => wanted::every_container(&self.inventory, wishes),
+            Selection::Cgroups(paths, wishes) => wanted::cgroups(paths, wishes, |path| {
+                containers::subtree_ids(&self.absolute(path), self.trees.limits)
             }),
-        }
-    }
-
-    fn scan(&mut self) {
-        match self
-            .hierarchies
-            .mount_of(self.tree)
-            .map(|mount| containers::scan(mount, self.limits))
-        {
-            Some(Ok(inventory)) => {
-                if inventory.truncated && !self.inventory.truncated {
-                    tracing::warn!(limits = ?self.limits, "too many cgroups: some are not looked at");
-                }
-                self.inventory = inventory;
-            }
-            Some(Err(error)) => tracing::warn!(%error, "keeping what the last scan found"),
-            None => {}
-        }
-        if self.inventory.containers.is_empty() && self.hierarchies.needs_choice() {
-            self.reconsider_tree();
-        }
-    }
-
-    /// On a hybrid host without containers the choice of tree was a guess; when the first ones show
-    /// up in the other tree, move there.
-    fn reconsider_tree(&mut self) {
-        let Ok(tree) = containers::choose_tree(&self.hierarchies, self.limits) else {
-            return;
-        };
-        if tree == self.tree {
-            return;
-        }
-        match open_kernel(&self.hierarchies, tree) {
-            Ok(kernel) => {
-                tracing::info!(from = ?self.tree, to = ?tree, "containers sit in another cgroup tree");
-                (self.kernel, self.tree) = (kernel, tree);
-                self.tracked.clear();
-                self.scan();
-            }
-            Err(error) => tracing::error!(%error, ?tree, "cannot move to another cgroup tree"),
         }
     }
 
     fn absolute(&self, path: &Path) -> PathBuf {
         let mount = self
+            .trees
             .hierarchies
-            .mount_of(self.tree)
+            .mount_of(self.trees.tree)
             .unwrap_or(Path::new("/"));
         mount.join(path.strip_prefix("/").unwrap_or(path))
     }
@@ -356,15 +275,4 @@ fn missed(label: &Label, reason: String) -> v1::MissingTarget {
         container_name: label.container.clone(),
         reason,
     }
-}
-
-/// The totals of now, if they can be read.
-fn throttling(of: &CpuStat, scratch: &mut String) -> Option<Throttling> {
-    of.read(scratch)
-        .inspect_err(|error| tracing::debug!(%error, ?of, "cannot read throttling"))
-        .ok()
-}
-
-fn open_kernel(hierarchies: &Hierarchies, tree: Tree) -> Result<Kernel, KernelError> {
-    Kernel::open(Options::new(tree, hierarchies.v2().map(Path::to_path_buf)))
 }

@@ -8,6 +8,10 @@ use viperscale_proto::v1;
 use crate::cgroup::ContainerId;
 use crate::kernel::{Metric, SamplingRate, Settings};
 
+mod wishes;
+
+pub use wishes::Wishes;
+
 /// The interval when the scaler names none.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -34,11 +38,11 @@ pub struct Plan {
 pub enum Selection {
     /// What the scaler asked for.
     Targets(Vec<Target>),
-    /// Every container of a pod on this node, all alike.
-    EveryContainer(Settings),
+    /// Every container of a pod on this node.
+    EveryContainer(Wishes),
     /// These cgroups with everything below them, whatever their names: paths relative to the mount
     /// of the tree that names containers.
-    Cgroups(Vec<PathBuf>, Settings),
+    Cgroups(Vec<PathBuf>, Wishes),
 }
 
 /// One container that the scaler wants measured.

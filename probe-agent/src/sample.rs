@@ -2,7 +2,8 @@
 
 use viperscale_proto::v1;
 
-use crate::kernel::{Reading, Scheduling, Totals};
+use crate::kernel::{Metric, Reading, Scheduling, Totals, relative_error};
+use crate::threads::Presence;
 use crate::throttling::Throttling;
 
 /// What one container went through in one interval.
@@ -67,13 +68,7 @@ impl Series {
             .iter()
             .map(|(&metric, later)| {
                 let earlier = self.last.metrics.entry(metric).or_default();
-                let sample = v1::MetricSample {
-                    metric: metric.into(),
-                    count: later.count.saturating_sub(earlier.count),
-                    sum: later.sum.saturating_sub(earlier.sum),
-                    log2_buckets: buckets_since(later, earlier),
-                    sampling: later.sampling,
-                };
+                let sample = metric_since(metric, later, earlier);
                 earlier.clone_from(later);
                 sample
             })
@@ -83,6 +78,34 @@ impl Series {
             scheduling,
         };
         (!std::mem::take(&mut self.missed)).then_some(sample)
+    }
+}
+
+fn metric_since(metric: Metric, later: &Totals, earlier: &Totals) -> v1::MetricSample {
+    let count = later.count.saturating_sub(earlier.count);
+    let sum = later.sum.saturating_sub(earlier.sum);
+    let log2_buckets = buckets_since(later, earlier);
+    v1::MetricSample {
+        metric: metric.into(),
+        count,
+        sum,
+        // Settings change between intervals, so one rate was in force during all of it.
+        relative_error: relative_error(metric, count, sum, &log2_buckets, later.sampling),
+        log2_buckets,
+        sampling: later.sampling,
+    }
+}
+
+/// Time off the CPU: what its threads' time was, less their time on a CPU. Threads that came and went
+/// within the interval had little of either; at worst that makes it 0.
+pub fn off_cpu(presence: Presence, on_cpu_ns: u64) -> v1::MetricSample {
+    v1::MetricSample {
+        metric: Metric::OffCpuTime.into(),
+        count: presence.threads,
+        sum: presence.thread_ns.saturating_sub(on_cpu_ns),
+        log2_buckets: Vec::new(),
+        sampling: 1.0,
+        relative_error: 0.0,
     }
 }
 

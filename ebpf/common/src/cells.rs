@@ -25,17 +25,139 @@ impl Distribution {
     };
 }
 
-/// Number of events that have no value.
+/// Numbers of events that have no value, by the places in [`counter`](crate::counter).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CountCell {
-    /// Number of events.
-    pub count: u64,
+pub struct CountsCell {
+    /// Recorded events since the slot was zeroed; subject to sampling.
+    pub events: [u64; COUNTERS],
 }
 
-impl CountCell {
+/// Places in [`CountsCell::events`]. One cell for all of them, so that the agent reads it with one
+/// system call; each place has one program that writes it.
+pub mod counter {
+    /// Page faults taken in user mode.
+    pub const USER_PAGE_FAULTS: usize = 0;
+    /// Page faults taken in kernel mode.
+    pub const KERNEL_PAGE_FAULTS: usize = 1;
+    /// Flushes of the translation look-aside buffer.
+    pub const TLB_FLUSHES: usize = 2;
+    /// TCP segments sent again.
+    pub const TCP_RETRANSMITS: usize = 3;
+    /// SYN/ACKs sent again.
+    pub const TCP_SYNACK_RETRANSMITS: usize = 4;
+    /// TCP packets dropped.
+    pub const TCP_DROPS: usize = 5;
+}
+
+/// Places in [`CountsCell::events`].
+pub const COUNTERS: usize = 6;
+
+impl CountsCell {
     /// Nothing seen.
-    pub const ZERO: Self = Self { count: 0 };
+    pub const ZERO: Self = Self {
+        events: [0; COUNTERS],
+    };
+}
+
+/// Bytes through sockets, as payload or as packets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetCell {
+    /// By send, or by packet that left.
+    pub sent: Distribution,
+    /// By receive, or by packet that arrived.
+    pub received: Distribution,
+}
+
+impl NetCell {
+    /// Nothing seen.
+    pub const ZERO: Self = Self {
+        sent: Distribution::ZERO,
+        received: Distribution::ZERO,
+    };
+}
+
+/// Requests to block devices.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskCell {
+    /// Bytes of each request, when it was issued to the device.
+    pub sizes: Distribution,
+    /// From issue to completion, ns, when it was complete.
+    pub latencies: Distribution,
+}
+
+impl DiskCell {
+    /// Nothing seen.
+    pub const ZERO: Self = Self {
+        sizes: Distribution::ZERO,
+        latencies: Distribution::ZERO,
+    };
+}
+
+/// Use of the page cache, in pages, and what the programs remember from one event to the next.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheCell {
+    /// Pages of files that were asked for; subject to sampling, as are the next two.
+    pub accessed: u64,
+    /// Pages that were put into the cache.
+    pub added: u64,
+    /// Those among them that were written as a whole instead of read from the device.
+    pub written: u64,
+    /// The last access: its `address_space`.
+    pub mapping: u64,
+    /// The last access: its first page.
+    pub first: u64,
+    /// The last access: its last page.
+    pub last: u64,
+    /// The last access: the thread's id.
+    pub task: u32,
+    /// The last access: [`access`](crate::access).
+    pub kind: u32,
+    /// The folio that was added last and may yet turn out to be a write's; 0 for none.
+    pub pending: u64,
+    /// As how many pages it was recorded.
+    pub pending_pages: u64,
+}
+
+/// Kinds of access to the page cache, in [`CacheCell::kind`].
+pub mod access {
+    /// None yet, or none that the next one could belong to.
+    pub const NONE: u32 = 0;
+    /// `read` and its kin.
+    pub const READ: u32 = 1;
+    /// A fault on a mapped page that was not mapped yet.
+    pub const FAULT: u32 = 2;
+    /// A fault that mapped what the cache had around the page.
+    pub const MAPPED: u32 = 3;
+}
+
+impl CacheCell {
+    /// Nothing seen.
+    pub const ZERO: Self = Self {
+        accessed: 0,
+        added: 0,
+        written: 0,
+        mapping: 0,
+        first: 0,
+        last: 0,
+        task: 0,
+        kind: access::NONE,
+        pending: 0,
+        pending_pages: 0,
+    };
+}
+
+/// Events that could not be followed to their end, because a table was full. One cell for the node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostCell {
+    /// Disk requests whose issue was not noted.
+    pub requests: u64,
+    /// DNS queries that were not noted.
+    pub queries: u64,
 }
 
 /// What the scheduler hook counts.
@@ -65,64 +187,20 @@ impl SchedCell {
     };
 }
 
-/// floor(log2(value)), at most the last bucket; 0 for 0.
-///
-/// A search among constants, because BPF has no instruction that counts zeros: six comparisons, where
-/// halving the value step by step takes twelve and the usual arithmetic forty instructions.
-#[inline(always)]
-pub const fn log2_bucket(value: u64) -> usize {
-    macro_rules! below {
-        ($middle:literal, $low:expr, $high:expr) => {
-            if value < 1 << $middle { $low } else { $high }
-        };
-    }
-    // Each leaf is the bucket that is left.
-    #[rustfmt::skip]
-    let bucket = below!(16,
-        below!(8,
-            below!(4,
-                below!(2, below!(1, 0, 1), below!(3, 2, 3)),
-                below!(6, below!(5, 4, 5), below!(7, 6, 7))),
-            below!(12,
-                below!(10, below!(9, 8, 9), below!(11, 10, 11)),
-                below!(14, below!(13, 12, 13), below!(15, 14, 15)))),
-        below!(32,
-            below!(24,
-                below!(20,
-                    below!(18, below!(17, 16, 17), below!(19, 18, 19)),
-                    below!(22, below!(21, 20, 21), below!(23, 22, 23))),
-                below!(28,
-                    below!(26, below!(25, 24, 25), below!(27, 26, 27)),
-                    below!(30, below!(29, 28, 29), below!(31, 30, 31)))),
-            below!(36,
-                below!(34, below!(33, 32, 33), below!(35, 34, 35)),
-                below!(38, below!(37, 36, 37), below!(39, 38, BUCKETS - 1)))));
-    bucket
-}
-
 #[cfg(feature = "user")]
 mod pod {
     // SAFETY: repr(C) of u64 alone, no padding, every bit pattern is valid.
     unsafe impl aya::Pod for super::Distribution {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for super::CountCell {}
+    unsafe impl aya::Pod for super::CountsCell {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::SchedCell {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_logarithms() {
-        assert_eq!(log2_bucket(0), 0);
-        for value in (0..64).flat_map(|bit| [1u64 << bit, (1u64 << bit) + 1, u64::MAX >> bit]) {
-            assert_eq!(
-                log2_bucket(value),
-                (value.ilog2() as usize).min(BUCKETS - 1),
-                "{value}"
-            );
-        }
-    }
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::NetCell {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::DiskCell {}
+    // SAFETY: repr(C) of u64 and of pairs of u32, no padding, every bit pattern is valid.
+    unsafe impl aya::Pod for super::CacheCell {}
+    // SAFETY: repr(C) of u64 alone.
+    unsafe impl aya::Pod for super::LostCell {}
 }

@@ -1,6 +1,6 @@
 //! What the agent tells the programs.
 
-/// Metrics that a configuration has room for; the thesis has fifteen.
+/// Metrics that a configuration has room for; fourteen are in use.
 pub const METRICS: usize = 15;
 
 /// A threshold that records nothing: the metric is off.
@@ -11,7 +11,7 @@ pub const ALWAYS: u32 = u32::MAX;
 
 /// Places of the metrics in [`ContainerConfig::thresholds`].
 pub mod index {
-    /// Time on CPU.
+    /// Time on CPU, and with it time off CPU, which the agent derives from it.
     pub const ON_CPU_TIME: usize = 0;
     /// Waits for a CPU.
     pub const RUNQ_LATENCY: usize = 1;
@@ -19,6 +19,26 @@ pub mod index {
     pub const USER_PAGE_FAULTS: usize = 2;
     /// Bytes sent by sockets.
     pub const SENT_BYTES: usize = 3;
+    /// Pages asked of the page cache, and pages that had to be put there.
+    pub const PAGE_CACHE: usize = 4;
+    /// Page faults taken in kernel mode.
+    pub const KERNEL_PAGE_FAULTS: usize = 5;
+    /// Flushes of the translation look-aside buffer.
+    pub const TLB_FLUSHES: usize = 6;
+    /// Sizes of disk requests.
+    pub const DISK_IO_SIZE: usize = 7;
+    /// Latencies of disk requests.
+    pub const DISK_IO_LATENCY: usize = 8;
+    /// Bytes received by sockets.
+    pub const RECEIVED_BYTES: usize = 9;
+    /// TCP segments sent again.
+    pub const TCP_RETRANSMITS: usize = 10;
+    /// SYN/ACKs sent again.
+    pub const TCP_SYNACK_RETRANSMITS: usize = 11;
+    /// TCP packets dropped.
+    pub const TCP_DROPS: usize = 12;
+    /// Latencies of DNS queries.
+    pub const DNS_LATENCY: usize = 13;
 }
 
 /// What is measured of the container in one slot.

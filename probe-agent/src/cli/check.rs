@@ -10,16 +10,18 @@ use serde::Serialize;
 use super::CheckArgs;
 use crate::hierarchy::Hierarchies;
 use crate::host::{BTF, Host};
-use crate::kernel::{Metric, Support, SupportTable};
+use crate::kernel::{Metric, Options, Support, SupportTable};
 use crate::metric_name;
 use crate::monitor::Monitor;
 
-/// What this version implements, and so what a fit machine must be able to measure.
+/// What policies are usually made of, and so what a fit machine must be able to measure.
 const REQUIRED: [Metric; 3] = [
     Metric::RunqLatency,
     Metric::UserPageFaults,
     Metric::SentBytes,
 ];
+
+const UNSUPPORTED: &str = "unsupported";
 
 /// The findings, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -43,7 +45,7 @@ struct Row {
     detail: String,
 }
 
-/// Prints what can be measured here; fails when something that this version measures cannot be.
+/// Prints what can be measured here; fails when one of [`REQUIRED`] cannot be.
 pub(super) fn check(args: &CheckArgs) -> Result<ExitCode> {
     let findings = Findings::of_this_machine(args);
     let mut out = io::stdout().lock();
@@ -67,7 +69,7 @@ impl Findings {
         let cgroups = Hierarchies::detect(root)
             .map_or_else(|_| "none".to_owned(), |found| found.mode().to_string());
         let mut problems = Vec::new();
-        let support = match Monitor::open(root) {
+        let support = match Monitor::open(root, Options::MAX_CONTAINERS) {
             Ok(monitor) => monitor.kernel().support().clone(),
             Err(error) => {
                 problems.push(error.to_string());
@@ -127,7 +129,12 @@ impl Findings {
         writeln!(out, "{}", table.trim_fmt())?;
         writeln!(out)?;
         if self.ok {
-            return writeln!(out, "All that this version measures can be measured here.");
+            let measured = self.metrics.iter().filter(|row| row.support != UNSUPPORTED);
+            let (measured, all) = (measured.count(), self.metrics.len());
+            return match all - measured {
+                0 => writeln!(out, "All that this version measures can be measured here."),
+                _ => writeln!(out, "{measured} of {all} metrics can be measured here."),
+            };
         }
         for problem in &self.problems {
             writeln!(out, "problem: {problem}")?;
@@ -141,7 +148,7 @@ impl Row {
         let kind = match support {
             Support::Supported => "supported",
             Support::Degraded(_) => "degraded",
-            Support::Unsupported(_) => "unsupported",
+            Support::Unsupported(_) => UNSUPPORTED,
         };
         Self {
             metric: metric_name(metric),

@@ -41,7 +41,9 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode> {
     let mut shutdown = Shutdown::catch().context("cannot catch signals")?;
 
     let root = args.cgroup_root.path;
-    let monitor = tokio::task::spawn_blocking(move || Monitor::open(&root)).await??;
+    let monitor =
+        tokio::task::spawn_blocking(move || Monitor::open(&root, args.room.max_containers))
+            .await??;
     instruments::support(monitor.kernel().support());
     let hello = report::hello(&args.node_name, &Host::read(), monitor.kernel().support());
 

@@ -12,26 +12,21 @@ use super::TopArgs;
 use super::shutdown::Shutdown;
 use crate::containers::{self, Limits};
 use crate::hierarchy::{Hierarchies, Tree};
-use crate::kernel::{Metric, SamplingRate, Settings};
+use crate::kernel::{Metric, Settings};
 use crate::measuring;
 use crate::monitor::{Interval, Monitor};
 use crate::orders::Orders;
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, Selection, Wishes};
 use crate::stream::{Outbox, SOLE_READER};
 
+mod choice;
+mod figures;
 mod row;
 mod screen;
 
+pub(super) use choice::{Choice, ChoiceOf};
 use row::Row;
 use screen::Screen;
-
-/// What the table shows.
-const METRICS: [Metric; 4] = [
-    Metric::OnCpuTime,
-    Metric::RunqLatency,
-    Metric::UserPageFaults,
-    Metric::SentBytes,
-];
 
 /// A slow terminal sees the newest tables only.
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN;
@@ -40,27 +35,30 @@ const QUEUE: NonZeroUsize = NonZeroUsize::MIN;
 pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
     let hierarchies = Hierarchies::detect(&args.cgroup_root.path)?;
     let mut settings = Settings::default();
-    for metric in METRICS {
-        settings
-            .set(metric, SamplingRate::ALL)
-            .context("the table's own metrics")?;
+    for choice in &args.metrics {
+        choice.add_to(&mut settings).map_err(anyhow::Error::msg)?;
     }
+    let particular = args.metrics_of.into_iter().map(Into::into).collect();
+    let wishes = Wishes::new(settings, particular);
+    let metrics: Vec<Metric> = wishes.metrics().into_iter().collect();
     let (tree, selection) = if args.cgroup.is_empty() {
         let tree = containers::choose_tree(&hierarchies, Limits::default())?;
-        (tree, Selection::EveryContainer(settings))
+        (tree, Selection::EveryContainer(wishes))
     } else {
         let (tree, paths) = resolve(&hierarchies, &args.cgroup)?;
-        (tree, Selection::Cgroups(paths, settings))
+        (tree, Selection::Cgroups(paths, wishes))
     };
     let named = matches!(selection, Selection::Cgroups(..));
     let mount = hierarchies
         .mount_of(tree)
         .unwrap_or(Path::new("/"))
         .to_path_buf();
+    let max_containers = args.room.max_containers;
     let mut shutdown = Shutdown::catch().context("cannot catch signals")?;
     let monitor =
-        tokio::task::spawn_blocking(move || Monitor::open_tree(hierarchies, tree)).await??;
-    for metric in METRICS {
+        tokio::task::spawn_blocking(move || Monitor::open_tree(hierarchies, tree, max_containers))
+            .await??;
+    for &metric in &metrics {
         let support = monitor.kernel().support().get(metric);
         if !support.is_measured() {
             eprintln!("probe-agent: {} is {support}", crate::metric_name(metric));
@@ -82,7 +80,7 @@ pub(super) async fn top(args: TopArgs) -> Result<ExitCode> {
         selection,
     });
 
-    let mut screen = Screen::open(args.json, !args.once && io::stdout().is_terminal())?;
+    let mut screen = Screen::open(args.json, !args.once && io::stdout().is_terminal(), metrics)?;
     let outcome = loop {
         let interval = tokio::select! {
             () = shutdown.requested() => break Ok(ExitCode::SUCCESS),
@@ -116,9 +114,9 @@ fn rows(interval: &Interval, mount: &Path) -> Vec<Row> {
         .filter(|row| row.command != "pause")
         .collect();
     rows.sort_by(|one, other| {
-        other
-            .on_cpu_percent
-            .total_cmp(&one.on_cpu_percent)
+        let busy = |row: &Row| row.on_cpu_percent.unwrap_or_default();
+        busy(other)
+            .total_cmp(&busy(one))
             .then_with(|| one.cgroup.cmp(&other.cgroup))
     });
     rows

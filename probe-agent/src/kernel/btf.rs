@@ -5,10 +5,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use btf_rs::{Backend, Btf, BtfType, Struct, Type};
-use ebpf_common::Layout;
 
 use super::KernelError;
-use crate::hierarchy::Tree;
 
 const PATH: &str = "/sys/kernel/btf/vmlinux";
 /// Steps from a type to the next that are followed; no kernel type has more, and a cycle has no end.
@@ -20,17 +18,6 @@ const HEADER_BYTES: usize = 24;
 
 /// The kernel's BTF. Holds a mapping of a few MiB: drop it when done.
 pub(super) struct Types(Btf);
-
-/// How `sched_switch` passes its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SwitchArguments {
-    /// `(preempt, prev, next)`, before 5.18.
-    WithoutState,
-    /// `(preempt, prev_state, prev, next)`, 5.18 alone.
-    StateSecond,
-    /// `(preempt, prev, next, prev_state)`.
-    StateLast,
-}
 
 impl Types {
     pub(super) fn read() -> Result<Self, KernelError> {
@@ -58,58 +45,11 @@ impl Types {
     }
 
     /// Reads BTF that is in memory. The kernel's own is in a file; this is for tests.
-    fn from_bytes(bytes: &[u8]) -> Result<Self, KernelError> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, KernelError> {
         check_header(bytes, bytes.len() as u64)?;
         Btf::from_bytes(bytes)
             .map(Self)
             .map_err(|error| broken(error.to_string()))
-    }
-
-    /// Offsets that every program needs, for containers that are cgroups of `tree`. Those of the
-    /// scheduler and socket programs are added by the functions below.
-    pub(super) fn layout(&self, tree: Tree) -> Result<Layout, KernelError> {
-        let mut layout = Layout {
-            task_pid: self.offset("task_struct", &["pid"])?,
-            task_cgroups: self.offset("task_struct", &["cgroups"])?,
-            cgroup_kn: self.offset("cgroup", &["kn"])?,
-            kn_id: self.offset("kernfs_node", &["id"])?,
-            ..Layout::default()
-        };
-        match tree {
-            Tree::V2 => layout.css_set_group = self.offset("css_set", &["dfl_cgrp"])?,
-            Tree::V1Cpu => {
-                let controller = u64::from(self.enumerator("cgroup_subsys_id", "cpu_cgrp_id")?);
-                layout.version_1 = 1;
-                layout.css_set_group =
-                    self.offset("css_set", &["subsys"])? + controller * size_of::<u64>() as u64;
-                layout.css_cgroup = self.offset("cgroup_subsys_state", &["cgroup"])?;
-            }
-        }
-        Ok(layout)
-    }
-
-    /// Adds what the scheduler programs need.
-    pub(super) fn scheduler(&self, layout: &mut Layout) -> Result<SwitchArguments, KernelError> {
-        layout.task_run_delay = self.offset("task_struct", &["sched_info", "run_delay"])?;
-        layout.task_exec_runtime = self.offset("task_struct", &["se", "sum_exec_runtime"])?;
-        let arguments = self.switch_arguments()?;
-        match arguments {
-            SwitchArguments::StateLast => layout.switch_passes_state = 1,
-            SwitchArguments::StateSecond => {}
-            SwitchArguments::WithoutState => {
-                // Renamed in 5.14.
-                layout.task_state = self
-                    .offset("task_struct", &["__state"])
-                    .or_else(|_| self.offset("task_struct", &["state"]))?;
-            }
-        }
-        Ok(arguments)
-    }
-
-    /// Adds what the socket program needs.
-    pub(super) fn sockets(&self, layout: &mut Layout) -> Result<(), KernelError> {
-        layout.sock_family = self.offset("sock", &["__sk_common", "skc_family"])?;
-        Ok(())
     }
 
     /// Whether the kernel has the tracepoint `name`, on this architecture or another.
@@ -119,41 +59,30 @@ impl Types {
             .is_ok_and(|types| !types.is_empty())
     }
 
-    fn switch_arguments(&self) -> Result<SwitchArguments, KernelError> {
-        let missing = || unexpected("tracepoint sched_switch", "is not described");
+    /// The arguments of a tracepoint, without typedefs and qualifiers; `None` if it is not there. (The
+    /// tracepoint's own data, which BTF lists first, is left out.)
+    pub(super) fn arguments(&self, tracepoint: &str) -> Option<Vec<Type>> {
         let typedef = self
-            .types("btf_trace_sched_switch")
+            .types(&format!("btf_trace_{tracepoint}"))
             .into_iter()
-            .find(|found| matches!(found, Type::Typedef(_)))
-            .ok_or_else(missing)?;
-        let mut parameters = Vec::new();
+            .find(|found| matches!(found, Type::Typedef(_)))?;
         let steps = std::iter::successors(self.chained(&typedef), |found| self.chained(found));
         for found in steps.take(DEEPEST) {
             if let Type::FuncProto(prototype) = &found {
-                parameters = prototype
+                return prototype
                     .parameters
                     .iter()
+                    .skip(1)
                     .map(|one| self.chained_type(one))
                     .collect();
-                break;
             }
         }
-        // The first parameter is the tracepoint's own data, the second `preempt`.
-        let is_task = |at: usize| matches!(parameters.get(at), Some(Some(Type::Ptr(_))));
-        match (is_task(2), is_task(3), is_task(4), parameters.len()) {
-            (true, true, _, 4) => Ok(SwitchArguments::WithoutState),
-            (true, true, false, 5) => Ok(SwitchArguments::StateLast),
-            (false, true, true, 5) => Ok(SwitchArguments::StateSecond),
-            _ => Err(unexpected(
-                "tracepoint sched_switch",
-                "has arguments of an unknown order",
-            )),
-        }
+        None
     }
 
     /// Byte offset of a member, through nested structs; members of unnamed structs and unions count
     /// as members of what is around them, as in C.
-    fn offset(&self, structure: &str, path: &[&str]) -> Result<u64, KernelError> {
+    pub(super) fn offset(&self, structure: &str, path: &[&str]) -> Result<u64, KernelError> {
         let named = || format!("struct {structure}, member {}", path.join("."));
         let mut current = self
             .types(structure)
@@ -199,7 +128,8 @@ impl Types {
         })
     }
 
-    fn enumerator(&self, enumeration: &str, name: &str) -> Result<u32, KernelError> {
+    /// The value of a constant of an enumeration.
+    pub(super) fn enumerator(&self, enumeration: &str, name: &str) -> Result<u32, KernelError> {
         self.types(enumeration)
             .into_iter()
             .find_map(|found| match found {
@@ -240,25 +170,6 @@ fn is_only_a_name(found: &Type) -> bool {
             | Type::Restrict(_)
             | Type::TypeTag(_)
     )
-}
-
-/// Everything that the agent asks of BTF, of any bytes: an error or offsets, within bounded time and
-/// memory. For tests that throw bytes at it.
-///
-/// # Errors
-/// When the bytes are no BTF, or do not describe what is needed.
-pub fn offsets_in(bytes: &[u8]) -> Result<[Layout; 2], KernelError> {
-    let types = Types::from_bytes(bytes)?;
-    let of_tree = |tree| {
-        let mut layout = types.layout(tree)?;
-        types.scheduler(&mut layout)?;
-        types.sockets(&mut layout)?;
-        Ok(layout)
-    };
-    // Whatever becomes of the first, the others must come to an end too.
-    let (v2, v1) = (of_tree(Tree::V2), of_tree(Tree::V1Cpu));
-    let _ = types.has_tracepoint("sched_switch");
-    Ok([v2?, v1?])
 }
 
 /// Refuses sections that are not in the file: btf-rs adds these numbers up and reads there unasked.

@@ -56,7 +56,7 @@ pub enum KernelError {
     },
     /// Every slot is taken.
     #[error(
-        "{limit} containers are measured already, which is the limit; raise max-containers or \
+        "{limit} containers are measured already, which is the limit; raise --max-containers or \
          measure fewer"
     )]
     Full {
@@ -66,7 +66,7 @@ pub enum KernelError {
     /// The table of cgroup ids is full.
     #[error(
         "the measured containers have more than {limit} cgroups together, which is the limit; \
-         raise max-containers or measure fewer"
+         raise --max-containers or measure fewer"
     )]
     TooManyCgroups {
         /// The limit.

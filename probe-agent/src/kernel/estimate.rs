@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use ebpf_common::{BUCKETS, CountCell, Distribution, SchedCell};
+use ebpf_common::Distribution;
 
+use super::cache::Hits;
 use super::{Metric, SamplingRate, Scheduling, Settings, Totals};
 
 /// Counters of one metric, summed over CPUs.
@@ -21,7 +22,10 @@ pub(super) struct Raw {
 
 /// One container's meters.
 #[derive(Debug)]
-pub(super) struct Meters(BTreeMap<Metric, Meter>);
+pub(super) struct Meters {
+    meters: BTreeMap<Metric, Meter>,
+    hits: Hits,
+}
 
 #[derive(Debug)]
 struct Meter {
@@ -35,17 +39,18 @@ struct Meter {
 
 impl Meters {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self(
-            settings
+        Self {
+            meters: settings
                 .iter()
                 .map(|(metric, rate)| (metric, Meter::new(Some(rate))))
                 .collect(),
-        )
+            hits: Hits::default(),
+        }
     }
 
     /// The totals of `metric` when its counters stand at `raw`, unless it is off.
-    pub(super) fn totals(&self, metric: Metric, raw: &Raw) -> Option<Totals> {
-        let meter = self.0.get(&metric)?;
+    pub(super) fn totals(&mut self, metric: Metric, raw: &Raw) -> Option<Totals> {
+        let meter = self.meters.get(&metric)?;
         let rate = meter.rate?;
         let Raw {
             count,
@@ -54,7 +59,10 @@ impl Meters {
         } = meter.estimate(raw);
         Some(Totals {
             count,
-            sum,
+            sum: match metric {
+                Metric::PageCacheHitRatio => self.hits.advance(count, sum),
+                _ => sum,
+            },
             log2_buckets,
             sampling: rate.probability(),
         })
@@ -62,7 +70,10 @@ impl Meters {
 
     /// Goes on with another rate, or off, from `raw` on.
     pub(super) fn set_rate(&mut self, metric: Metric, rate: Option<SamplingRate>, raw: &Raw) {
-        let meter = self.0.entry(metric).or_insert_with(|| Meter::new(None));
+        let meter = self
+            .meters
+            .entry(metric)
+            .or_insert_with(|| Meter::new(None));
         meter.settled = meter.estimate(raw);
         meter.origin = raw.clone();
         meter.rate = rate;
@@ -101,25 +112,17 @@ impl Meter {
 }
 
 impl Raw {
-    /// Sums one metric's distribution over CPUs.
-    pub(super) fn of_distributions<'a>(cells: impl Iterator<Item = &'a Distribution>) -> Self {
-        let mut total = Self {
-            buckets: vec![0; BUCKETS],
-            ..Self::default()
-        };
-        for cell in cells {
-            total.count += cell.count;
-            total.sum += cell.sum;
-            for (bucket, count) in total.buckets.iter_mut().zip(cell.buckets) {
-                *bucket += count;
-            }
+    /// A distribution's.
+    pub(super) fn of_distribution(cell: &Distribution) -> Self {
+        Self {
+            count: cell.count,
+            sum: cell.sum,
+            buckets: cell.buckets.to_vec(),
         }
-        total
     }
 
-    /// Sums one metric's counts over CPUs.
-    pub(super) fn of_counts<'a>(cells: impl Iterator<Item = &'a CountCell>) -> Self {
-        let count = cells.map(|cell| cell.count).sum();
+    /// Those of events without a value.
+    pub(super) fn of_count(count: u64) -> Self {
         Self {
             count,
             sum: count,
@@ -136,16 +139,6 @@ impl Raw {
             buckets: Vec::new(),
         }
     }
-}
-
-/// Sums the scheduler's counters over CPUs.
-pub(super) fn scheduling<'a>(cells: impl Iterator<Item = &'a SchedCell>) -> Scheduling {
-    cells.fold(Scheduling::default(), |total, cell| Scheduling {
-        on_cpu_ns: total.on_cpu_ns + cell.on_cpu_ns,
-        wait_ns: total.wait_ns + cell.wait_ns,
-        voluntary_switches: total.voluntary_switches + cell.voluntary,
-        involuntary_switches: total.involuntary_switches + cell.involuntary,
-    })
 }
 
 #[cfg(test)]
@@ -186,22 +179,43 @@ mod tests {
 
     #[test]
     fn what_its_cell_counts_while_a_metric_is_off_is_not_its_own() {
-        let count = |meters: &Meters, metric, now| {
+        let count = |meters: &mut Meters, metric, now| {
             let totals = meters.totals(metric, &raw(now));
             totals.map(|totals| (totals.count, totals.sum, totals.log2_buckets))
         };
         let on = Some(SamplingRate::ALL);
         let mut meters = meters(1.0);
         meters.set_rate(Metric::SentBytes, None, &raw(10));
-        assert_eq!(count(&meters, Metric::SentBytes, 15), None);
+        assert_eq!(count(&mut meters, Metric::SentBytes, 15), None);
         meters.set_rate(Metric::SentBytes, on, &raw(50));
         let (ours, sum) = (10 + 4, 3 * (10 + 4));
         let expected = Some((ours, sum, vec![0, ours]));
-        assert_eq!(count(&meters, Metric::SentBytes, 54), expected);
+        assert_eq!(count(&mut meters, Metric::SentBytes, 54), expected);
 
         meters.set_rate(Metric::TcpDrops, on, &raw(50));
         let expected = Some((4, 12, vec![0, 4]));
-        assert_eq!(count(&meters, Metric::TcpDrops, 54), expected, "first on");
+        assert_eq!(
+            count(&mut meters, Metric::TcpDrops, 54),
+            expected,
+            "first on"
+        );
+    }
+
+    #[test]
+    fn pages_that_were_not_brought_in_are_hits() {
+        let mut settings = Settings::default();
+        settings
+            .set(Metric::PageCacheHitRatio, SamplingRate::ALL)
+            .expect("may be set");
+        let raw = Raw {
+            count: 10,
+            sum: 4,
+            buckets: Vec::new(),
+        };
+        let totals = Meters::new(&settings)
+            .totals(Metric::PageCacheHitRatio, &raw)
+            .expect("measured");
+        assert_eq!((totals.count, totals.sum), (10, 6));
     }
 
     #[test]
@@ -220,7 +234,7 @@ mod tests {
         fn estimates_never_shrink_and_are_right_to_half_an_event(
             rate in 0.001..=1.0f64, steps in prop::collection::vec(0..1_000_000u64, 1..50),
         ) {
-            let meters = meters(rate);
+            let mut meters = meters(rate);
             let exact = SamplingRate::try_new(rate).expect("a rate").probability();
             let (mut seen, mut last) = (0, 0);
             for step in steps {

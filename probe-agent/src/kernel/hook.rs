@@ -1,65 +1,104 @@
-//! The hooks: which program goes where, and which metrics it feeds.
+//! The hooks: the places in the kernel where our programs run.
 
-use std::collections::BTreeSet;
+use aya::programs::CgroupSkbAttachType;
 
-use super::{Metric, Settings};
-
-/// A place in the kernel where one of our programs runs.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hook {
-    /// BTF tracepoint; also needs the flush program.
+    /// Also needs the flush program.
     SchedSwitch,
-    /// BTF tracepoint.
     PageFaultUser,
-    /// BTF tracepoint.
+    PageFaultKernel,
+    TlbFlush,
+    FilemapGetPages,
+    FilemapFault,
+    FilemapMapPages,
+    FilemapAdd,
+    DirtyFolio,
+    BlockIssue,
+    BlockComplete,
     SockSendLength,
-    /// Packets that leave through the version 2 root.
+    SockRecvLength,
+    TcpRetransmit,
+    TcpSynack,
+    FreePacket,
     CgroupEgress,
+    CgroupIngress,
 }
 
 impl Hook {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::SchedSwitch,
         Self::PageFaultUser,
+        Self::PageFaultKernel,
+        Self::TlbFlush,
+        Self::FilemapGetPages,
+        Self::FilemapFault,
+        Self::FilemapMapPages,
+        Self::FilemapAdd,
+        Self::DirtyFolio,
+        Self::BlockIssue,
+        Self::BlockComplete,
         Self::SockSendLength,
+        Self::SockRecvLength,
+        Self::TcpRetransmit,
+        Self::TcpSynack,
+        Self::FreePacket,
         Self::CgroupEgress,
+        Self::CgroupIngress,
     ];
 
-    /// What it is called in messages, as in the kernel.
+    /// What it is called in messages: the kernel's name of a tracepoint, our name of the others.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::SchedSwitch => "sched_switch",
             Self::PageFaultUser => "page_fault_user",
+            Self::PageFaultKernel => "page_fault_kernel",
+            Self::TlbFlush => "tlb_flush",
+            Self::FilemapGetPages => "mm_filemap_get_pages",
+            Self::FilemapFault => "mm_filemap_fault",
+            Self::FilemapMapPages => "mm_filemap_map_pages",
+            Self::FilemapAdd => "mm_filemap_add_to_page_cache",
+            Self::DirtyFolio => "writeback_dirty_folio",
+            Self::BlockIssue => "block_rq_issue",
+            Self::BlockComplete => "block_rq_complete",
             Self::SockSendLength => "sock_send_length",
+            Self::SockRecvLength => "sock_recv_length",
+            Self::TcpRetransmit => "tcp_retransmit_skb",
+            Self::TcpSynack => "tcp_retransmit_synack",
+            Self::FreePacket => "kfree_skb",
             Self::CgroupEgress => "cgroup_egress",
+            Self::CgroupIngress => "cgroup_ingress",
         }
     }
 
-    /// The metrics that it feeds.
-    pub(super) fn metrics(self) -> &'static [Metric] {
+    /// Where at the version 2 root it is attached; `None` for a BTF tracepoint.
+    pub(super) fn packets(self) -> Option<CgroupSkbAttachType> {
         match self {
-            Self::SchedSwitch => &[Metric::OnCpuTime, Metric::RunqLatency],
-            Self::PageFaultUser => &[Metric::UserPageFaults],
-            Self::SockSendLength | Self::CgroupEgress => &[Metric::SentBytes],
+            Self::CgroupEgress => Some(CgroupSkbAttachType::Egress),
+            Self::CgroupIngress => Some(CgroupSkbAttachType::Ingress),
+            _ => None,
         }
     }
 
-    /// Whether `settings` need it.
-    pub(super) fn feeds(self, settings: &Settings) -> bool {
-        self.metrics()
-            .iter()
-            .any(|metric| settings.get(*metric).is_some())
+    /// The first kernel that has it, where that is later than BTF tracepoints are; for messages.
+    pub(super) fn since(self) -> Option<&'static str> {
+        match self {
+            Self::FilemapGetPages | Self::FilemapFault | Self::FilemapMapPages => Some("6.12"),
+            Self::DirtyFolio => Some("5.16"),
+            Self::SockSendLength | Self::SockRecvLength => Some("6.3"),
+            _ => None,
+        }
     }
-}
 
-/// The hooks among `available` that some of `settings` need.
-pub(super) fn needed<'a>(
-    available: &BTreeSet<Hook>,
-    settings: impl Iterator<Item = &'a Settings> + Clone,
-) -> BTreeSet<Hook> {
-    available
-        .iter()
-        .copied()
-        .filter(|hook| settings.clone().any(|one| hook.feeds(one)))
-        .collect()
+    /// Whether kernels for this architecture fire it. BTF lists tracepoints that they do not.
+    pub(super) fn fires_here(self) -> bool {
+        match self {
+            Self::PageFaultUser | Self::PageFaultKernel => {
+                cfg!(any(target_arch = "x86_64", target_arch = "riscv64"))
+            }
+            Self::TlbFlush => cfg!(target_arch = "x86_64"),
+            _ => true,
+        }
+    }
 }

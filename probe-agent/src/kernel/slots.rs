@@ -1,8 +1,10 @@
 //! Who has which slot. Pure: the maps are written by [`super::Kernel`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Settings, Slot, estimate::Meters};
+use super::estimate::Meters;
+use super::owners::{Former, Owners};
+use super::{Settings, Slot};
 
 /// A measured container.
 #[derive(Debug)]
@@ -15,21 +17,25 @@ pub(super) struct Tenant {
 #[derive(Debug)]
 pub(super) struct Slots {
     max_containers: u32,
-    max_cgroups: u32,
     /// How many tenants each slot has had.
     generations: Vec<u32>,
     tenants: BTreeMap<Slot, Tenant>,
-    cgroups: HashMap<u64, Slot>,
+    /// In the tree that names containers.
+    pub(super) cgroups: Owners,
+    /// In the tree that block devices know, if it is another one.
+    pub(super) disk_ids: Owners,
+    pub(super) former: Former,
 }
 
 impl Slots {
     pub(super) fn new(max_containers: u32, max_cgroups: u32) -> Self {
         Self {
             max_containers,
-            max_cgroups,
             generations: Vec::new(),
             tenants: BTreeMap::new(),
-            cgroups: HashMap::new(),
+            cgroups: Owners::new(max_cgroups),
+            disk_ids: Owners::new(max_cgroups),
+            former: Former::default(),
         }
     }
 
@@ -79,43 +85,6 @@ impl Slots {
     pub(super) fn is_empty(&self) -> bool {
         self.tenants.is_empty()
     }
-
-    /// Makes `wanted` the cgroups of `slot`: what to insert and what to remove, or nothing if that
-    /// would be too many. A cgroup that is another container's becomes this one's.
-    pub(super) fn assign(&mut self, slot: Slot, wanted: &[u64]) -> Option<CgroupChange> {
-        let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
-        let remove: Vec<u64> = self
-            .cgroups
-            .iter()
-            .filter(|(id, owner)| **owner == slot && !wanted.contains(id))
-            .map(|(id, _)| *id)
-            .collect();
-        let insert: Vec<u64> = wanted
-            .into_iter()
-            .filter(|id| self.cgroups.get(id) != Some(&slot))
-            .collect();
-        let new = insert
-            .iter()
-            .filter(|id| !self.cgroups.contains_key(id))
-            .count();
-        if self.cgroups.len() - remove.len() + new > self.max_cgroups as usize {
-            return None;
-        }
-        for id in &remove {
-            self.cgroups.remove(id);
-        }
-        for id in &insert {
-            self.cgroups.insert(*id, slot);
-        }
-        Some(CgroupChange { insert, remove })
-    }
-}
-
-/// Changes to make in the table of cgroup ids: removals first, so that there is room.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct CgroupChange {
-    pub(super) insert: Vec<u64>,
-    pub(super) remove: Vec<u64>,
 }
 
 #[cfg(test)]
@@ -152,33 +121,25 @@ mod tests {
     }
 
     #[test]
-    fn only_changes_are_written() {
+    fn a_thousand_starts_and_exits_leave_nothing_behind() {
         let mut slots = slots();
-        let slot = take(&mut slots).expect("free");
-        slots.assign(slot, &[1, 2]).expect("room");
-        let change = slots.assign(slot, &[2, 3]).expect("room");
-        assert_eq!(
-            change,
-            CgroupChange {
-                insert: vec![3],
-                remove: vec![1]
-            }
+        let stays = take(&mut slots).expect("free");
+        slots.cgroups.assign(stays, &[1]).expect("room");
+        for id in 2..1_002 {
+            let comes = take(&mut slots).expect("free");
+            slots
+                .cgroups
+                .assign(comes, &[id, id + 10_000])
+                .expect("room");
+            slots.cgroups.assign(comes, &[]).expect("room");
+            slots.free(comes);
+        }
+        assert_eq!(slots.tenants().count(), 1);
+        assert_eq!(slots.cgroups.of(stays).collect::<Vec<_>>(), [1]);
+        let next = take(&mut slots).expect("free");
+        assert!(
+            slots.cgroups.assign(next, &[2, 3]).is_some(),
+            "all the room is there"
         );
-        assert_eq!(slots.assign(slot, &[]).expect("room").remove.len(), 2);
-    }
-
-    #[test]
-    fn too_many_cgroups_change_nothing() {
-        let mut slots = slots();
-        let (one, two) = (
-            take(&mut slots).expect("free"),
-            take(&mut slots).expect("free"),
-        );
-        slots.assign(one, &[1, 2]).expect("room");
-        assert_eq!(slots.assign(two, &[3, 4]), None);
-        assert_eq!(slots.assign(two, &[3]).expect("room").insert, [3]);
-        // What is taken over needs no room.
-        assert_eq!(slots.assign(two, &[2, 3]).expect("room").insert, [2]);
-        assert!(slots.assign(one, &[1]).expect("room").remove.is_empty());
     }
 }

@@ -46,16 +46,10 @@ impl fmt::Display for Support {
 pub struct SupportTable(BTreeMap<Metric, Support>);
 
 impl Default for SupportTable {
-    /// Nothing is implemented.
+    /// Nothing is known.
     fn default() -> Self {
-        let missing = || Support::Unsupported("not implemented in this version".to_owned());
-        // Value 0 is "unspecified" and no metric.
-        Self(
-            (1..)
-                .map_while(|value| Metric::try_from(value).ok())
-                .map(|m| (m, missing()))
-                .collect(),
-        )
+        let missing = || Support::Unsupported("it was not tried".to_owned());
+        Self(crate::metrics().map(|metric| (metric, missing())).collect())
     }
 }
 

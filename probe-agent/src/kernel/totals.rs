@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Metric;
+use super::{Metric, relative_error};
 
 /// Everything measured of one container since it was added. No number ever shrinks, so the change
 /// over an interval is a subtraction.
@@ -32,9 +32,10 @@ pub struct Scheduling {
 /// One metric of one container.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Events: stints on a CPU, waits, faults, sends.
+    /// Events: stints on a CPU, waits, faults, sends, requests; of the page cache, pages accessed.
     pub count: u64,
-    /// Sum of the events' values in the metric's unit; equals `count` where events have no value.
+    /// Sum of the events' values in the metric's unit; equals `count` where events have no value. Of
+    /// the page cache, pages that hit.
     pub sum: u64,
     /// Bucket i counts events of value v with floor(log2(v)) == i; bucket 0 also holds v == 0, the
     /// last bucket also what is larger. Empty for metrics without a distribution. Trailing zeros
@@ -42,4 +43,19 @@ pub struct Totals {
     pub log2_buckets: Vec<u64>,
     /// The probability in force; the numbers above are already scaled to estimates of the whole.
     pub sampling: f64,
+}
+
+impl Totals {
+    /// How far [`Totals::sum`] may be off, as a share of it: half the width of its 95 % confidence
+    /// interval, which for `count` is no wider. 0 when nothing was left out, infinite when nothing was
+    /// recorded. True for one rate since the container was added.
+    pub fn relative_error(&self, metric: Metric) -> f64 {
+        relative_error(
+            metric,
+            self.count,
+            self.sum,
+            &self.log2_buckets,
+            self.sampling,
+        )
+    }
 }

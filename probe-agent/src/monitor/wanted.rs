@@ -7,7 +7,7 @@ use viperscale_proto::v1;
 use super::Label;
 use crate::containers::{Container, Inventory, ScanError};
 use crate::kernel::{Settings, SupportTable};
-use crate::plan::Target;
+use crate::plan::{Target, Wishes};
 
 /// One container to measure.
 #[derive(Clone, Debug)]
@@ -79,14 +79,14 @@ fn find<'inventory>(
 }
 
 /// Every container that was found.
-pub(super) fn every_container(inventory: &Inventory, settings: &Settings) -> Wish {
+pub(super) fn every_container(inventory: &Inventory, wishes: &Wishes) -> Wish {
     let wanted = inventory.containers.iter().map(|(id, container)| Wanted {
         label: Label {
             pod_uid: container.pod.to_string(),
             container: id.to_string(),
             path: container.path.clone(),
         },
-        settings: settings.clone(),
+        settings: wishes.of(id.as_str(), &container.path).clone(),
         cgroups: sorted(&container.cgroups),
     });
     Wish {
@@ -98,7 +98,7 @@ pub(super) fn every_container(inventory: &Inventory, settings: &Settings) -> Wis
 /// Named cgroups, each with everything below it as `ids_of` finds it.
 pub(super) fn cgroups(
     paths: &[PathBuf],
-    settings: &Settings,
+    wishes: &Wishes,
     ids_of: impl Fn(&Path) -> Result<Vec<u64>, ScanError>,
 ) -> Wish {
     let mut wish = Wish::default();
@@ -109,8 +109,8 @@ pub(super) fn cgroups(
         };
         match ids_of(path) {
             Ok(ids) => wish.wanted.push(Wanted {
+                settings: wishes.of("", &label.path).clone(),
                 label,
-                settings: settings.clone(),
                 cgroups: sorted(&ids),
             }),
             Err(error) => wish.missing.push(v1::MissingTarget {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_container_is_known_by_its_ids() {
-        let wish = every_container(&inventory(), &Settings::default());
+        let wish = every_container(&inventory(), &Wishes::default());
         assert_eq!(wish.wanted[0].label.pod_uid, UID);
         assert_eq!(wish.wanted[0].label.container, ID);
         assert_eq!(wish.wanted[0].cgroups, [7, 8, 9]);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_cgroup_that_is_not_there_is_missing() {
-        let wish = cgroups(&[PathBuf::from("/nowhere")], &Settings::default(), |path| {
+        let wish = cgroups(&[PathBuf::from("/nowhere")], &Wishes::default(), |path| {
             crate::containers::cgroup_id(path).map(|id| vec![id])
         });
         assert!(wish.missing[0].reason.contains("/nowhere"));

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -173,10 +174,11 @@ async fn next_report(
     let interval = common.reports.pop(stream).await;
     let dropped = common.reports.dropped();
     let report = report(interval, sequence, dropped, Instant::now());
+    let bytes = report.encoded_len();
     room.send(v1::AgentMessage {
         message: Some(Outgoing::Report(report)),
     });
-    instruments::report_sent(dropped);
+    instruments::report_sent(bytes, dropped);
     Ok(())
 }
 

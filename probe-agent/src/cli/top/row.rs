@@ -1,14 +1,16 @@
 //! One line of the table.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::figures::{Figures, known, nanoseconds};
 use crate::kernel::Metric;
+use crate::metric_name;
 use crate::monitor::Measured;
-use crate::sample::quantile;
 
 /// One container over one interval, as `--json` prints it. `null` is what could not be measured.
 #[derive(Clone, Debug, Serialize)]
@@ -20,24 +22,25 @@ pub(super) struct Row {
     pub(super) runq_p50_ns: Option<f64>,
     pub(super) runq_p95_ns: Option<f64>,
     /// Of one CPU: 200 is two CPUs' worth.
-    pub(super) on_cpu_percent: f64,
+    pub(super) on_cpu_percent: Option<f64>,
     /// Share of its quota periods in which the container used up its quota; `null` without a quota.
     pub(super) throttled_percent: Option<f64>,
     pub(super) faults_per_second: Option<f64>,
     pub(super) sent_bytes_per_second: Option<f64>,
+    /// Everything that is measured, by its name in policies.
+    pub(super) metrics: BTreeMap<String, Figures>,
 }
 
 impl Row {
     pub(super) fn of(measured: &Measured, length: Duration, mount: &Path) -> Self {
         let sample = &measured.sample;
         let seconds = length.as_secs_f64().max(f64::EPSILON);
-        let find = |metric: Metric| {
-            sample
-                .metrics
-                .iter()
-                .find(|sample| sample.metric() == metric)
-        };
-        let waits = find(Metric::RunqLatency).map(|waits| waits.log2_buckets.as_slice());
+        let metrics: BTreeMap<String, Figures> = sample
+            .metrics
+            .iter()
+            .map(|sample| (metric_name(sample.metric()), Figures::of(sample, length)))
+            .collect();
+        let find = |metric: Metric| metrics.get(&metric_name(metric));
         let percent =
             |part: u64, whole: u64| (whole > 0).then(|| 100.0 * part as f64 / whole as f64);
         let scheduling = sample.scheduling.unwrap_or_default();
@@ -46,18 +49,20 @@ impl Row {
             container: measured.label.container.clone(),
             command: command(&mount.join(measured.label.path.trim_start_matches('/'))),
             cgroup: measured.label.path.clone(),
-            runq_p50_ns: waits.and_then(|waits| quantile(waits, 0.5)),
-            runq_p95_ns: waits.and_then(|waits| quantile(waits, 0.95)),
-            on_cpu_percent: scheduling.on_cpu_ns as f64 / seconds / 1e7,
+            runq_p50_ns: find(Metric::RunqLatency).and_then(|waits| waits.p50),
+            runq_p95_ns: find(Metric::RunqLatency).and_then(|waits| waits.p95),
+            on_cpu_percent: sample
+                .scheduling
+                .map(|scheduling| scheduling.on_cpu_ns as f64 / seconds / 1e7),
             throttled_percent: percent(scheduling.throttled_periods, scheduling.quota_periods),
-            faults_per_second: find(Metric::UserPageFaults)
-                .map(|faults| faults.count as f64 / seconds),
-            sent_bytes_per_second: find(Metric::SentBytes).map(|sent| sent.sum as f64 / seconds),
+            faults_per_second: find(Metric::UserPageFaults).map(|faults| faults.count_per_second),
+            sent_bytes_per_second: find(Metric::SentBytes).map(|sent| sent.sum_per_second),
+            metrics,
         }
     }
 
-    /// The cells of the table.
-    pub(super) fn cells(&self) -> [String; 9] {
+    /// The first cells of the table: who it is.
+    pub(super) fn name(&self) -> [String; 3] {
         let (pod, container) = if self.pod_uid.is_empty() {
             (self.cgroup.clone(), String::new())
         } else {
@@ -66,17 +71,21 @@ impl Row {
                 self.container.chars().take(12).collect(),
             )
         };
-        [
-            pod,
-            container,
-            self.command.clone(),
-            cell(self.runq_p50_ns, nanoseconds),
-            cell(self.runq_p95_ns, nanoseconds),
-            format!("{:.1}", self.on_cpu_percent),
-            cell(self.throttled_percent, |percent| format!("{percent:.0}")),
-            cell(self.faults_per_second, |rate| format!("{rate:.0}")),
-            cell(self.sent_bytes_per_second, bytes),
-        ]
+        [pod, container, self.command.clone()]
+    }
+
+    /// The cells of a metric: one, or where there is more to say two.
+    pub(super) fn cells(&self, metric: Metric) -> Vec<String> {
+        let figures = self.metrics.get(&metric_name(metric));
+        let own = figures.map_or_else(|| "-".to_owned(), |figures| figures.cell(metric));
+        match metric {
+            Metric::RunqLatency => vec![known(self.runq_p50_ns, nanoseconds), own],
+            Metric::OnCpuTime => {
+                let throttled = known(self.throttled_percent, |percent| format!("{percent:.0}"));
+                vec![own, throttled]
+            }
+            _ => vec![own],
+        }
     }
 }
 
@@ -90,45 +99,12 @@ fn command(cgroup: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn cell(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
-    value.map_or_else(|| "-".to_owned(), show)
-}
-
-fn nanoseconds(value: f64) -> String {
-    scaled(value, 1_000.0, &["ns", "µs", "ms", "s"])
-}
-
-fn bytes(value: f64) -> String {
-    scaled(value, 1_024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
-}
-
-/// The value in the largest of `units` that leaves it at least 1.
-fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
-    let mut index = 0;
-    while value >= step && index + 1 < units.len() {
-        value /= step;
-        index += 1;
-    }
-    let unit = units.get(index).copied().unwrap_or_default();
-    let decimals = usize::from(index > 0 && value < 100.0);
-    format!("{value:.decimals$} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use viperscale_proto::v1;
 
     use super::*;
     use crate::sample::Sample;
-
-    #[test]
-    fn numbers_have_their_unit() {
-        assert_eq!(nanoseconds(850.0), "850 ns");
-        assert_eq!(nanoseconds(1_500.0), "1.5 µs");
-        assert_eq!(nanoseconds(250_000_000.0), "250 ms");
-        assert_eq!(bytes(0.0), "0 B");
-        assert_eq!(bytes(1_536.0), "1.5 KiB");
-    }
 
     #[test]
     fn rates_are_per_second_of_the_real_interval() {
@@ -152,10 +128,11 @@ mod tests {
             sample,
         };
         let row = Row::of(&measured, Duration::from_secs(2), Path::new("/nowhere"));
-        assert!((row.on_cpu_percent - 50.0).abs() < 1e-9);
+        assert_eq!(row.on_cpu_percent, Some(50.0));
         assert_eq!(row.throttled_percent, Some(25.0));
         assert_eq!(row.faults_per_second, Some(150.0));
         assert_eq!(row.sent_bytes_per_second, None, "not measured");
-        assert_eq!(row.cells()[8], "-");
+        assert_eq!(row.cells(Metric::SentBytes), ["-"]);
+        assert_eq!(row.cells(Metric::UserPageFaults), ["150"]);
     }
 }

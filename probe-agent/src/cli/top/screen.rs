@@ -8,23 +8,13 @@ use crossterm::execute;
 use crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use serde_json::json;
 
+use super::figures::title;
 use super::row::Row;
+use crate::kernel::Metric;
 use crate::monitor::Interval;
 
-const HEADER: [&str; 9] = [
-    "POD",
-    "CONTAINER",
-    "COMMAND",
-    "WAIT p50",
-    "WAIT p95",
-    "CPU %",
-    "THROTTLED %",
-    "FAULTS/s",
-    "SENT/s",
-];
-
-/// Columns from here on are numbers.
-const FIRST_NUMBER: usize = 3;
+/// What tells containers apart.
+const NAMES: [&str; 3] = ["POD", "CONTAINER", "COMMAND"];
 
 const NO_CONTAINER: &str = "no container of a pod runs here; name any cgroup with --cgroup PATH \
                             (paths are in /proc/PID/cgroup)";
@@ -34,14 +24,17 @@ const NO_CONTAINER: &str = "no container of a pod runs here; name any cgroup wit
 pub(super) struct Screen {
     json: bool,
     redraws: bool,
+    /// The table's columns.
+    metrics: Vec<Metric>,
 }
 
 impl Screen {
     /// Takes over the terminal if `live`.
-    pub(super) fn open(json: bool, live: bool) -> io::Result<Self> {
+    pub(super) fn open(json: bool, live: bool, metrics: Vec<Metric>) -> io::Result<Self> {
         let screen = Self {
             json,
             redraws: live && !json,
+            metrics,
         };
         if screen.redraws {
             execute!(io::stdout(), EnterAlternateScreen, Hide)?;
@@ -66,7 +59,7 @@ impl Screen {
         if rows.is_empty() && !named {
             writeln!(out, "{NO_CONTAINER}")?;
         } else {
-            writeln!(out, "{}", table(&rows).trim_fmt())?;
+            writeln!(out, "{}", table(&rows, &self.metrics).trim_fmt())?;
         }
         for missing in &interval.missing {
             writeln!(
@@ -117,14 +110,22 @@ fn print_json(interval: &Interval, rows: &[Row]) -> io::Result<()> {
     Ok(())
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[Row], metrics: &[Metric]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(HEADER);
-    table.add_rows(rows.iter().map(Row::cells));
-    for column in table.column_iter_mut().skip(FIRST_NUMBER) {
+    let titles = metrics.iter().flat_map(|metric| match metric {
+        Metric::RunqLatency => vec!["WAIT p50", title(*metric)],
+        Metric::OnCpuTime => vec![title(*metric), "THROTTLED %"],
+        _ => vec![title(*metric)],
+    });
+    table.set_header(NAMES.into_iter().chain(titles));
+    table.add_rows(rows.iter().map(|row| {
+        let numbers = metrics.iter().flat_map(|metric| row.cells(*metric));
+        row.name().into_iter().chain(numbers).collect::<Vec<_>>()
+    }));
+    for column in table.column_iter_mut().skip(NAMES.len()) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

@@ -85,6 +85,44 @@ fn top_shows_a_named_cgroup_and_a_found_container() {
 }
 
 #[test]
+fn top_measures_what_it_is_told_to_of_each_container() {
+    let (mut one, mut other) = (Container::create(), Container::create());
+    one.spin();
+    other.spin();
+    let own = format!("{}:kernelPageFaults=0.5,runqLatency", other.id);
+    let output = finish(command().args([
+        "top",
+        "--once",
+        "--json",
+        "--interval",
+        "500ms",
+        "--metrics",
+        "onCpuTime,sentBytes",
+        "--metrics-of",
+        &own,
+    ]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let line: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let metrics = |of: &Container| -> Vec<String> {
+        let rows = line["containers"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["container"] == of.id.as_str());
+        let row = row.unwrap_or_else(|| panic!("{} is not in {line}", of.id));
+        let metrics = row["metrics"].as_object().expect("metrics");
+        metrics.keys().cloned().collect()
+    };
+    assert_eq!(metrics(&one), ["onCpuTime", "sentBytes"]);
+    assert_eq!(metrics(&other), ["kernelPageFaults", "runqLatency"]);
+
+    for bad in ["onCpuTime=0.5", "sentbytes"] {
+        let message = refusal(command().args(["top", "--once", "--metrics", bad]));
+        assert!(
+            message.contains(bad.split('=').next().expect("a name")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn top_says_what_to_do_about_a_wrong_cgroup() {
     require_root();
     let message = refusal(command().args(["top", "--once", "--cgroup", "/no/such/cgroup"]));

@@ -75,6 +75,27 @@ impl Agent {
         programs_of(self.child.id())
     }
 
+    /// File descriptors that it holds.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .expect("it runs")
+            .count()
+    }
+
+    /// Ids of the eBPF maps that it holds, directly.
+    pub fn maps(&self) -> BTreeSet<u32> {
+        ids_of(self.child.id(), "map_id:")
+    }
+
+    /// Memory that is resident, bytes.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a number") << 10
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it runs");
     }
@@ -100,13 +121,18 @@ pub fn loaded_programs() -> BTreeSet<u32> {
 }
 
 fn programs_of(pid: u32) -> BTreeSet<u32> {
+    ids_of(pid, "prog_id:")
+}
+
+/// The ids behind `key` in what the kernel tells of each descriptor of a process.
+fn ids_of(pid: u32, key: &str) -> BTreeSet<u32> {
     fs::read_dir(format!("/proc/{pid}/fdinfo"))
         .expect("it runs")
         .flatten()
         .filter_map(|entry| fs::read_to_string(entry.path()).ok())
         .filter_map(|info| {
             info.lines()
-                .find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
+                .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
         })
         .collect()
 }

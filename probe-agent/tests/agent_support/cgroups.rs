@@ -50,6 +50,38 @@ impl Container {
         }
     }
 
+    /// Another container of the same pod, such as its pause container or one that initialised it. It
+    /// must be dropped before this one.
+    pub fn sibling(&self) -> Self {
+        let other = Self::planned();
+        let sibling = Self {
+            pod_uid: self.pod_uid.clone(),
+            path: self.path.with_file_name(&other.id),
+            // Its own directory only: the pod is ours to remove.
+            top: self.path.with_file_name(&other.id),
+            id: other.id.clone(),
+            mounts: self.mounts.clone(),
+            processes: Vec::new(),
+        };
+        sibling.make();
+        sibling
+    }
+
+    /// A cgroup inside the container, as a nested runtime or systemd makes them, with what is needed to
+    /// put a process there. It must be dropped before this one.
+    pub fn nested(&self, name: &str) -> Self {
+        let nested = Self {
+            pod_uid: self.pod_uid.clone(),
+            path: self.path.join(name),
+            top: self.path.join(name),
+            id: self.id.clone(),
+            mounts: self.mounts.clone(),
+            processes: Vec::new(),
+        };
+        nested.make();
+        nested
+    }
+
     /// A container that exists.
     pub fn create() -> Self {
         let container = Self::planned();
@@ -64,19 +96,21 @@ impl Container {
         }
     }
 
+    /// Removes the cgroups with the processes inside; [`Container::make`] makes new ones.
+    pub fn unmake(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        self.processes.clear();
+        for mount in &self.mounts {
+            remove_tree(&mount.join(&self.path));
+        }
+    }
+
     /// Starts a process in the container that never sleeps; returns its pid.
     pub fn spin(&mut self) -> u32 {
-        // The shell moves itself, so no work of the container happens outside of it.
-        let enter: String = self
-            .mounts
-            .iter()
-            .map(|mount| {
-                format!(
-                    "echo $$ > {}; ",
-                    mount.join(&self.path).join("cgroup.procs").display()
-                )
-            })
-            .collect();
+        let enter = self.entering();
         let child = Command::new("sh")
             .args(["-c", &format!("{enter} while :; do :; done")])
             .stdin(Stdio::null())
@@ -91,6 +125,20 @@ impl Container {
                 .filter(|text| text.matches(&own).count() == self.mounts.len())
         });
         pid
+    }
+
+    /// A shell's commands that move it into the container: it moves itself, so that no work of the
+    /// container happens outside of it.
+    pub fn entering(&self) -> String {
+        self.mounts
+            .iter()
+            .map(|mount| {
+                format!(
+                    "echo $$ > {}; ",
+                    mount.join(&self.path).join("cgroup.procs").display()
+                )
+            })
+            .collect()
     }
 
     /// Limits the container to this share of one CPU.

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod cgroups;
 pub mod scaler;
+pub mod sender;
 
 use std::time::{Duration, Instant};
 

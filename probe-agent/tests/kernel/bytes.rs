@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::os::unix::net::UnixStream;
 
 use probe_agent::hierarchy::Tree;
-use probe_agent::kernel::{Kernel, Metric, Support, Totals};
+use probe_agent::kernel::{Feature, Features, Kernel, Metric, Support, Totals};
 
 use crate::cgroups::Cgroup;
 use crate::process::Process;
 use crate::{all_of, alone, open, options, totals, trees};
 
-const LOOPBACKS: [IpAddr; 2] = [
+// What is received has its tests in `received`.
+
+pub(crate) const LOOPBACKS: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
@@ -82,7 +84,7 @@ fn unix_sockets_and_failed_sends_do_not_count() {
 fn without_the_hook_bytes_on_the_wire_are_counted_and_called_degraded() {
     let _alone = alone();
     let mut options = options(Tree::V2);
-    options.payload_hooks = false;
+    options.features = Features::all().without(Feature::PayloadLength);
     let mut kernel = Kernel::open(options).expect("the kernel side opens");
     let support = kernel.support().get(Metric::SentBytes).clone();
     assert!(
@@ -96,7 +98,7 @@ fn without_the_hook_bytes_on_the_wire_are_counted_and_called_degraded() {
     assert_eq!((measured.sum, measured.count), (20_000 * 128, 20_000));
 }
 
-fn any_port(address: IpAddr) -> SocketAddr {
+pub(crate) fn any_port(address: IpAddr) -> SocketAddr {
     SocketAddr::new(address, 0)
 }
 

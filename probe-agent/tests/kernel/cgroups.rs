@@ -35,12 +35,41 @@ impl Cgroup {
         Self { path }
     }
 
+    /// The same name in the tree of the block I/O controller, where that is a tree of its own.
+    pub(crate) fn io_twin(&self) -> Option<Self> {
+        let found = hierarchies();
+        let mount = found.io().filter(|mount| !self.path.starts_with(mount))?;
+        let path = mount.join(self.relative());
+        fs::create_dir_all(&path).expect("root may create cgroups");
+        Some(Self { path })
+    }
+
+    /// Its path below the mount of its tree.
+    pub(crate) fn relative(&self) -> PathBuf {
+        self.path
+            .ancestors()
+            .find(|one| mounts().contains(&one.to_path_buf()))
+            .and_then(|mount| self.path.strip_prefix(mount).ok())
+            .expect("it is below a mount")
+            .to_path_buf()
+    }
+
     pub(crate) fn id(&self) -> u64 {
         fs::metadata(&self.path).expect("it exists").ino()
     }
 
     pub(crate) fn enter(&self, pid: nix::unistd::Pid) {
-        fs::write(self.path.join("cgroup.procs"), pid.to_string()).expect("it takes the process");
+        fs::write(self.list(), pid.to_string()).expect("it takes the process");
+    }
+
+    /// The file that lists its processes, and takes new ones.
+    pub(crate) fn list(&self) -> PathBuf {
+        self.file("cgroup.procs")
+    }
+
+    /// One of the kernel's files in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 
@@ -54,10 +83,16 @@ impl Drop for Cgroup {
     }
 }
 
+/// Where each tree that tests use is mounted.
+fn mounts() -> Vec<PathBuf> {
+    let found = hierarchies();
+    let own = trees().into_iter().filter_map(|tree| found.mount_of(tree));
+    own.chain(found.io()).map(Path::to_path_buf).collect()
+}
+
 /// Removes what runs that no longer exist have left behind.
 pub(crate) fn sweep() {
-    for tree in trees() {
-        let mount = hierarchies().mount_of(tree).expect("mounted").to_path_buf();
+    for mount in mounts() {
         for entry in fs::read_dir(mount).expect("readable").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(run) = name.strip_prefix(PREFIX) else {

@@ -185,3 +185,19 @@ pub(crate) fn spin(milliseconds: u64) -> u64 {
     }
     rounds
 }
+
+/// Burns so much time on a CPU, however long it has to wait for that.
+pub(crate) fn burn(milliseconds: u64) -> u64 {
+    let mut rounds = 0;
+    // SAFETY: all-zero is a valid time, and the pointer to it is valid.
+    let on_cpu_ms = || unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time);
+        time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
+    };
+    let start = on_cpu_ms();
+    while on_cpu_ms() - start < milliseconds {
+        rounds += 1;
+    }
+    rounds
+}

@@ -7,8 +7,9 @@ use probe_agent::kernel::Metric;
 
 use crate::bytes::send_udp;
 use crate::cgroups::Cgroup;
+use crate::faults::touch_pages;
 use crate::process::Process;
-use crate::{all_of, alone, open, sampled, totals};
+use crate::{all_of, alone, is_measured, open, sampled, totals};
 
 const DATAGRAMS: u64 = 40_000;
 
@@ -65,4 +66,26 @@ fn estimates_are_unbiased_at_any_rate_and_across_changes() {
     }
     // One estimate may hit the truth by chance (1 in 250 at rate 0.5); all three cannot.
     assert!(exact_estimates < 3, "nothing was left out");
+}
+
+#[test]
+fn estimates_of_events_without_values_are_unbiased_too() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "faults");
+    let mut kernel = open(Tree::V2);
+    if !is_measured(&kernel, Metric::UserPageFaults) {
+        return;
+    }
+    for rate in [0.5, 0.1, 0.01] {
+        let mut process = Process::spawn(&[&container], touch_pages);
+        let slot = kernel
+            .add(&[container.id()], &sampled(&[Metric::UserPageFaults], rate))
+            .expect("it can be measured");
+        let truth = process.run();
+        let measured = totals(&mut kernel, slot, Metric::UserPageFaults);
+        assert_unbiased(measured.count, truth, rate);
+        assert_ne!(measured.count, truth, "nothing was left out");
+        assert_eq!(measured.sum, measured.count);
+        kernel.remove(slot).expect("it can be removed");
+    }
 }

@@ -68,6 +68,7 @@ spec:
             sum: count,
             histogram,
             sampling: 1.0,
+            relative_error: 0.0,
         };
         let sample = ContainerSample {
             interval: Duration::from_secs(2),

@@ -76,6 +76,9 @@ pub struct Evidence {
     pub value: Option<f64>,
     /// `value` with its unit (`38ms`), or `-`.
     pub value_text: String,
+    /// Half the width of the value's 95 % interval that comes from sampling, as a share of it; 0 where
+    /// every event was recorded, `None` where it is not known, as of percentiles.
+    pub relative_error: Option<f64>,
     /// What it is compared with; `None` with `Observe`.
     pub threshold: Option<f64>,
     /// `threshold` with its unit, or `-`.

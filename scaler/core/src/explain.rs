@@ -37,6 +37,7 @@ pub(crate) fn evidence(
         unit,
         value: measured.value,
         value_text: text(measured.value),
+        relative_error: measured.relative_error,
         threshold,
         threshold_text: text(threshold),
         proposal: proposal.as_ref().map(|proposal| proposal.replicas),

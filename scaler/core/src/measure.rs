@@ -18,6 +18,9 @@ pub(crate) struct Measurement {
     pub(crate) value: Option<f64>,
     /// Recorded events behind it; where they are sampled, fewer than there were.
     pub(crate) events: u64,
+    /// Half the width of the value's 95 % interval that comes from sampling, as a share of it. `None`
+    /// where it is not known: of percentiles, without a value, and where nothing was recorded.
+    pub(crate) relative_error: Option<f64>,
     /// Pods with samples of the metric in all wanted containers.
     pub(crate) used: u32,
     /// Pods without.
@@ -50,8 +53,10 @@ pub(crate) fn measure(
     let value = (used > 0)
         .then(|| statistic(policy, &all, rates / f64::from(used)))
         .flatten();
+    let states_error = policy.statistic.quantile().is_none() && value.is_some();
     Measurement {
         value,
+        relative_error: Some(all.relative_error).filter(|error| states_error && error.is_finite()),
         events: all.recorded(),
         used,
         missing: pods.len() as u32 - used,

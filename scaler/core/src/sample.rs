@@ -57,6 +57,9 @@ pub struct MetricDelta {
     /// The probability with which events were recorded, in (0, 1]. The numbers above are already
     /// scaled to the whole; this says how much of them is estimate.
     pub sampling: f64,
+    /// Half the width of the 95 % interval of `sum`, as a share of it: 0 where every event was
+    /// recorded, infinite where events were sampled and none was.
+    pub relative_error: f64,
 }
 
 /// How the threads of one container got on with the scheduler over one interval, summed over them.
@@ -135,20 +138,41 @@ impl MetricDelta {
 
     /// Adds what `other` counted, as if both were one.
     pub fn merge(&mut self, other: &Self) {
-        self.merge_counts(other.count, other.sum, other.sampling);
+        self.merge_numbers(other.count, other.sum, other.sampling, other.relative_error);
         self.histogram.merge(&other.histogram);
     }
 
-    /// Adds everything but a histogram.
-    pub(crate) fn merge_counts(&mut self, count: u64, sum: u64, sampling: f64) {
+    /// Adds everything but a histogram. Errors of estimates add up as independent ones do.
+    pub(crate) fn merge_numbers(
+        &mut self,
+        count: u64,
+        sum: u64,
+        sampling: f64,
+        relative_error: f64,
+    ) {
         // Where nothing was counted, the sampling is no property of the numbers.
         self.sampling = match (self.count, count) {
             (_, 0) => self.sampling,
             (0, _) => sampling,
             _ => self.sampling.min(sampling),
         };
+        let error =
+            half_width(self.sum, self.relative_error).hypot(half_width(sum, relative_error));
         self.count = self.count.saturating_add(count);
         self.sum = self.sum.saturating_add(sum);
+        self.relative_error = match self.sum {
+            0 => self.relative_error.max(relative_error),
+            sum => error / sum as f64,
+        };
+    }
+}
+
+/// Half the width of the 95 % interval of `sum`, in its unit. What was sampled and recorded nothing
+/// counts as nothing: it was few events at most.
+fn half_width(sum: u64, relative_error: f64) -> f64 {
+    match sum {
+        0 => 0.0,
+        sum => relative_error * sum as f64,
     }
 }
 
@@ -201,5 +225,32 @@ mod tests {
         }
         let nothing = [empty.clone(), empty.clone(), empty];
         assert_eq!(merged(nothing).2, 0);
+    }
+
+    #[test]
+    fn errors_of_merged_estimates_add_up_as_independent_ones_do() {
+        let estimate = |sum: u64, relative_error: f64| MetricDelta {
+            count: sum,
+            sum,
+            relative_error,
+            ..MetricDelta::default()
+        };
+        let merged = |deltas: &[MetricDelta]| {
+            let mut all = MetricDelta::default();
+            deltas.iter().for_each(|delta| all.merge(delta));
+            all.relative_error
+        };
+        // 300 +- 30 and 400 +- 40 are 700 +- 50.
+        let both = merged(&[estimate(300, 0.1), estimate(400, 0.1)]);
+        assert!((both - 50.0 / 700.0).abs() < 1e-12, "{both}");
+        assert_eq!(merged(&[estimate(5, 0.0), estimate(7, 0.0)]), 0.0);
+        let nothing = estimate(0, f64::INFINITY);
+        assert_eq!(merged(&[nothing.clone(), nothing.clone()]), f64::INFINITY);
+        for some in [
+            [nothing.clone(), estimate(300, 0.1)],
+            [estimate(300, 0.1), nothing],
+        ] {
+            assert!((merged(&some) - 0.1).abs() < 1e-12);
+        }
     }
 }

@@ -70,7 +70,8 @@ prop_compose! {
     ) -> ContainerSample {
         let metric = |(index, count, sum, buckets): (usize, u64, u64, Vec<u64>)| {
             let histogram = Log2Histogram::from_buckets(buckets);
-            (Metric::ALL[index], MetricDelta { count, sum, histogram, sampling: 1.0 })
+            let relative_error = 0.0;
+            (Metric::ALL[index], MetricDelta { count, sum, histogram, sampling: 1.0, relative_error })
         };
         ContainerSample {
             received_at: Timestamp::new(received_at),

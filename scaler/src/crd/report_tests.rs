@@ -29,6 +29,7 @@ fn decision(current: u32, desired: u32, reason: Reason) -> Decision {
             unit: Unit::Time,
             value: Some(38e6),
             value_text: "38ms".to_owned(),
+            relative_error: None,
             threshold: Some(2e6),
             threshold_text: "2ms".to_owned(),
             proposal: Some(desired),

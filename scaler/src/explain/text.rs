@@ -106,12 +106,22 @@ fn table(out: &mut String, decision: &DecisionView) -> std::fmt::Result {
     writeln!(out)
 }
 
+/// With the error of an estimate, in percent; one below a thousandth is not worth the room.
+fn value(metric: &EvidenceView) -> String {
+    match metric.relative_error {
+        Some(error) if error >= 0.001 => {
+            format!("{} ±{:.1}%", metric.value_text, 100.0 * error)
+        }
+        _ => metric.value_text.clone(),
+    }
+}
+
 fn row(metric: &EvidenceView) -> [String; 7] {
     let ratio = metric.value.zip(metric.threshold);
     let ratio = ratio.filter(|(_, threshold)| *threshold > 0.0);
     [
         named(metric),
-        metric.value_text.clone(),
+        value(metric),
         metric.threshold_text.clone(),
         ratio.map_or(String::new(), |(value, threshold)| times(value / threshold)),
         metric

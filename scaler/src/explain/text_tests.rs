@@ -10,6 +10,7 @@ fn metric() -> EvidenceView {
         unit: "ns".to_owned(),
         value: Some(39.5e6),
         value_text: "39.5ms".to_owned(),
+        relative_error: None,
         threshold: Some(5e6),
         threshold_text: "5ms".to_owned(),
         proposal: Some(27),
@@ -137,4 +138,17 @@ fn each_way_of_standing_still_has_its_hint() {
         })
         .contains("forbidden")
     );
+}
+
+#[test]
+fn an_estimate_says_how_good_it_is() {
+    let shown = |relative_error| {
+        value(&EvidenceView {
+            relative_error,
+            ..metric()
+        })
+    };
+    assert_eq!(shown(Some(0.0312)), "39.5ms ±3.1%");
+    assert_eq!(shown(Some(0.0)), "39.5ms");
+    assert_eq!(shown(None), "39.5ms");
 }

@@ -43,6 +43,10 @@ pub struct EvidenceView {
     pub value: Option<f64>,
     /// The same with its unit.
     pub value_text: String,
+    /// Half the width of the value's 95 % interval that comes from sampling, as a share of it; 0 where
+    /// every event was recorded, `None` where it is not known.
+    #[serde(default)]
+    pub relative_error: Option<f64>,
     /// What it is compared with.
     pub threshold: Option<f64>,
     /// The same with its unit.

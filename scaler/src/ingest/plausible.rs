@@ -155,6 +155,7 @@ mod tests {
             sum: 1,
             histogram: Log2Histogram::from_buckets(vec![0, 0, events]),
             sampling: 1.0,
+            relative_error: 0.0,
         };
         assert!(BOUNDS.allow_metric(&delta(1_000_000, 1_000_000)));
         assert!(BOUNDS.allow_metric(&delta(7, 0)), "no distribution");

@@ -250,15 +250,23 @@ fn metrics(
 ) -> BTreeMap<scaler_core::Metric, MetricDelta> {
     let mut metrics = BTreeMap::new();
     for sample in samples {
-        let sampling_is_sane = sample.sampling > 0.0 && sample.sampling <= 1.0;
+        // What is recorded whole is sent without its rate.
+        let sampling = match sample.sampling {
+            0.0 => 1.0,
+            rate => rate,
+        };
+        let sampling_is_sane = sampling > 0.0 && sampling <= 1.0;
+        // Infinite is a truth; NaN and negative are not.
+        let error_is_sane = sample.relative_error >= 0.0;
         let buckets_are_sane = sample.log2_buckets.len() <= Log2Histogram::MAX_BUCKETS;
         match metric_from_wire(sample.metric) {
-            Some(metric) if sampling_is_sane && buckets_are_sane => {
+            Some(metric) if sampling_is_sane && error_is_sane && buckets_are_sane => {
                 let delta = MetricDelta {
                     count: sample.count,
                     sum: sample.sum,
                     histogram: Log2Histogram::from_buckets(sample.log2_buckets),
-                    sampling: sample.sampling,
+                    sampling,
+                    relative_error: sample.relative_error,
                 };
                 if counts.plausible(bounds.allow_metric(&delta)) {
                     metrics.insert(metric, delta);

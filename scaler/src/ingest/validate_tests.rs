@@ -19,6 +19,7 @@ fn runq(sampling: f64, buckets: usize) -> wire::MetricSample {
         sum: 4,
         log2_buckets: vec![1; buckets],
         sampling,
+        relative_error: 0.0,
     }
 }
 
@@ -70,8 +71,13 @@ fn senseless_numbers_and_unknown_metrics_are_left_out() {
         sampling: 1.0,
         ..wire::MetricSample::default()
     };
+    let error = |relative_error| wire::MetricSample {
+        relative_error,
+        ..runq(0.5, 1)
+    };
     let bad = [
-        runq(0.0, 1),
+        error(-0.1),
+        error(f64::NAN),
         runq(1.5, 1),
         runq(f64::NAN, 1),
         runq(-1.0, 1),
@@ -79,8 +85,30 @@ fn senseless_numbers_and_unknown_metrics_are_left_out() {
     ];
     let metrics: Vec<_> = bad.into_iter().chain([unknown]).collect();
     let (report, counts) = check(vec![container("web-1", "server", metrics)]);
-    assert_eq!((counts.accepted, counts.invalid_metric), (1, 6));
+    assert_eq!((counts.accepted, counts.invalid_metric), (1, 7));
     assert!(report.containers[0].sample.metrics.is_empty());
+}
+
+#[test]
+fn a_metric_without_a_rate_was_recorded_whole() {
+    let (report, _) = check(vec![container("web-1", "server", vec![runq(0.0, 1)])]);
+    let metrics = &report.containers[0].sample.metrics;
+    assert_eq!(metrics[&scaler_core::Metric::RunqLatency].sampling, 1.0);
+}
+
+#[test]
+fn an_estimate_that_nothing_is_known_of_is_believed() {
+    let unsure = wire::MetricSample {
+        relative_error: f64::INFINITY,
+        ..runq(0.1, 1)
+    };
+    let (report, counts) = check(vec![container("web-1", "server", vec![unsure])]);
+    assert_eq!(counts.invalid_metric, 0);
+    let metrics = &report.containers[0].sample.metrics;
+    assert_eq!(
+        metrics[&scaler_core::Metric::RunqLatency].relative_error,
+        f64::INFINITY
+    );
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(super) fn metrics_to_wire(sample: &ContainerSample) -> Vec<wire::MetricSampl
             sum: delta.sum,
             log2_buckets: delta.histogram.buckets().to_vec(),
             sampling: delta.sampling,
+            relative_error: delta.relative_error,
         })
         .collect()
 }
@@ -72,6 +73,7 @@ pub(super) fn container_from_wire(container: wire::RecordedContainer) -> Contain
                     sum: sample.sum,
                     histogram: Log2Histogram::from_buckets(sample.log2_buckets),
                     sampling: sample.sampling,
+                    relative_error: sample.relative_error,
                 };
                 Some((metric, delta))
             })

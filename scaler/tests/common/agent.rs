@@ -106,6 +106,7 @@ impl Agent {
             sum: 1500 << bucket, // the middle of the bucket, each
             log2_buckets: buckets,
             sampling: 0.5,
+            relative_error: 0.02,
         };
         let container = wire::ContainerSample {
             pod_uid: pod.to_owned(),
@@ -135,6 +136,7 @@ impl Agent {
                     sum: 1500 << 14,
                     log2_buckets: buckets,
                     sampling: 0.5,
+                    relative_error: 0.0,
                 }],
                 scheduling: Some(wire::Scheduling {
                     on_cpu_ns: on_cpu_ms * 1_000_000,

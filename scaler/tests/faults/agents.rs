@@ -211,6 +211,7 @@ fn sample(uid: &str, share: f64) -> wire::ContainerSample {
         sum,
         log2_buckets,
         sampling: 1.0,
+        relative_error: 0.0,
     };
     let wait = bursts * (3u64 << (bucket - 1));
     wire::ContainerSample {

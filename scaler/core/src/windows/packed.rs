@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! body    = number of metrics (1) · has scheduling (1) · [scheduling (7 x 8)] · metric*
-//! metric  = which (1) · first bucket (1) · buckets (1) · bytes of a bucket (1)
-//!           · count (8) · sum (8) · sampling (8) · bucket*
+//! metric  = which (1) · first bucket (1) · buckets (1) · bytes of a bucket (1), or'ed with 0x80 if estimated
+//!           · count (8) · sum (8) · [sampling (8) · relative error (8), if estimated] · bucket*
 //! ```
 //!
 //! Buckets are those from the first to the last that is not empty, each in as many bytes as the
@@ -19,6 +19,10 @@ use std::time::Duration;
 
 use crate::metric::Metric;
 use crate::sample::{MetricDelta, Scheduling};
+
+/// Beside the bytes of a bucket: the numbers are estimates, and what is known of them follows. Without
+/// it every event was recorded.
+const ESTIMATED: u8 = 0x80;
 
 /// Appends the body of a sample to `out`.
 pub(super) fn pack(
@@ -52,16 +56,20 @@ fn pack_metric(metric: Metric, delta: &MetricDelta, out: &mut Vec<u8>) {
     let first = buckets.iter().take_while(|count| **count == 0).count();
     let used = &buckets[first..];
     let width = Width::of(used.iter().copied().max().unwrap_or(0));
+    let estimated = delta.sampling != 1.0 || delta.relative_error != 0.0;
     // A histogram has at most 64 buckets.
     out.extend_from_slice(&[
         metric as u8,
         first as u8,
         used.len() as u8,
-        width.bytes() as u8,
+        width.bytes() as u8 | if estimated { ESTIMATED } else { 0 },
     ]);
     out.extend_from_slice(&delta.count.to_le_bytes());
     out.extend_from_slice(&delta.sum.to_le_bytes());
-    out.extend_from_slice(&delta.sampling.to_le_bytes());
+    if estimated {
+        out.extend_from_slice(&delta.sampling.to_le_bytes());
+        out.extend_from_slice(&delta.relative_error.to_le_bytes());
+    }
     for count in used {
         out.extend_from_slice(&count.to_le_bytes()[..width.bytes()]);
     }
@@ -99,10 +107,20 @@ impl<'a> Body<'a> {
         }
         for _ in 0..metrics {
             let [which, first, buckets, width] = rest.bytes::<4>()?;
+            let (estimated, width) = (width & ESTIMATED != 0, width & !ESTIMATED);
+            let (count, sum) = (rest.number()?, rest.number()?);
+            let (sampling, relative_error) = match estimated {
+                true => (
+                    f64::from_le_bytes(rest.bytes()?),
+                    f64::from_le_bytes(rest.bytes()?),
+                ),
+                false => (1.0, 0.0),
+            };
             let delta = PackedDelta {
-                count: rest.number()?,
-                sum: rest.number()?,
-                sampling: f64::from_le_bytes(rest.bytes()?),
+                count,
+                sum,
+                sampling,
+                relative_error,
                 first: usize::from(first),
                 width: Width::from_bytes(width),
                 buckets: rest.skip(usize::from(buckets) * usize::from(width))?,
@@ -127,6 +145,7 @@ pub(crate) struct PackedDelta<'a> {
     count: u64,
     sum: u64,
     sampling: f64,
+    relative_error: f64,
     first: usize,
     width: Width,
     buckets: &'a [u8],
@@ -135,7 +154,7 @@ pub(crate) struct PackedDelta<'a> {
 impl PackedDelta<'_> {
     /// Adds what this counted to `all`, as [`MetricDelta::merge`] does.
     pub(crate) fn merge_into(&self, all: &mut MetricDelta) {
-        all.merge_counts(self.count, self.sum, self.sampling);
+        all.merge_numbers(self.count, self.sum, self.sampling, self.relative_error);
         let histogram = &mut all.histogram;
         match self.width {
             Width::One => histogram.add(self.first, self.buckets.iter().map(|b| u64::from(*b))),
@@ -229,84 +248,4 @@ pub(super) fn nanoseconds(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::{btree_map, vec};
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::histogram::Log2Histogram;
-
-    fn any_number() -> impl Strategy<Value = u64> {
-        prop_oneof![0u64..300, 0u64..100_000, any::<u64>()]
-    }
-
-    prop_compose! {
-        fn any_delta()(
-            count in any_number(), sum in any_number(), sampling in 0.001f64..=1.0,
-            buckets in vec(any_number(), 0..64),
-        ) -> MetricDelta {
-            MetricDelta { count, sum, sampling, histogram: Log2Histogram::from_buckets(buckets) }
-        }
-    }
-
-    prop_compose! {
-        fn any_scheduling()(numbers: [u64; 7]) -> Scheduling {
-            let [on_cpu, wait, voluntary_switches, involuntary_switches, throttled, throttled_periods, quota_periods] = numbers;
-            Scheduling {
-                on_cpu: Duration::from_nanos(on_cpu),
-                wait: Duration::from_nanos(wait),
-                throttled: Duration::from_nanos(throttled),
-                voluntary_switches, involuntary_switches, throttled_periods, quota_periods,
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost(
-            metrics in btree_map(0usize..Metric::ALL.len(), any_delta(), 0..5),
-            scheduling in proptest::option::of(any_scheduling()),
-        ) {
-            let metrics: BTreeMap<Metric, MetricDelta> =
-                metrics.into_iter().map(|(index, delta)| (Metric::ALL[index], delta)).collect();
-            let mut bytes = Vec::new();
-            pack(&metrics, scheduling.as_ref(), &mut bytes);
-            let body = Body(&bytes);
-            prop_assert_eq!(body.scheduling(), scheduling);
-            for metric in Metric::ALL {
-                // Merging into nothing gives the thing itself, and into something what merging gives.
-                let merged = |mut all: MetricDelta| {
-                    body.metric(metric).map(|delta| { delta.merge_into(&mut all); all })
-                };
-                let expected = |mut all: MetricDelta| {
-                    metrics.get(&metric).map(|delta| { all.merge(delta); all })
-                };
-                let something = MetricDelta {
-                    count: 3,
-                    sampling: 0.5,
-                    histogram: Log2Histogram::from_buckets(vec![1, 2]),
-                    ..MetricDelta::default()
-                };
-                prop_assert_eq!(merged(MetricDelta::default()), expected(MetricDelta::default()));
-                prop_assert_eq!(merged(something.clone()), expected(something));
-            }
-        }
-    }
-
-    #[test]
-    fn a_usual_sample_takes_a_hundred_and_some_bytes() {
-        let latency = MetricDelta {
-            histogram: Log2Histogram::from_buckets(
-                (0..30).map(|i| 20 * u64::from(i > 9)).collect(),
-            ),
-            ..MetricDelta::default()
-        };
-        let metrics = BTreeMap::from([
-            (Metric::RunqLatency, latency),
-            (Metric::UserPageFaults, MetricDelta::default()),
-        ]);
-        let mut bytes = Vec::new();
-        pack(&metrics, Some(&Scheduling::default()), &mut bytes);
-        assert_eq!(bytes.len(), 2 + 56 + 2 * 28 + 20);
-    }
-}
+mod tests;

@@ -205,7 +205,9 @@ fn numbered(at_ms: u64, interval_ms: u64, number: u64) -> ContainerSample {
         count: number,
         sum: 3 * number,
         histogram: Log2Histogram::from_buckets(vec![0, number, number % 7]),
-        sampling: 1.0,
+        // Estimates are packed in another way.
+        sampling: if number.is_multiple_of(2) { 0.5 } else { 1.0 },
+        relative_error: 0.0,
     };
     ContainerSample {
         received_at: Timestamp::new(Duration::from_millis(at_ms)),

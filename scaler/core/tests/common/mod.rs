@@ -65,6 +65,7 @@ pub(crate) fn sample(at: Timestamp, faults: u64, waits: u64, wait_ns: u64) -> Co
         sum: waits.saturating_mul(wait_ns),
         histogram,
         sampling: 1.0,
+        relative_error: 0.0,
     };
     let faults = MetricDelta {
         count: faults,

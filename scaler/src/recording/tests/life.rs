@@ -122,6 +122,7 @@ fn sample(
                 sum: waits * wait,
                 histogram,
                 sampling: 0.3,
+                relative_error: 0.25,
             },
         ),
         (

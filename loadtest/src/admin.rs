@@ -78,6 +78,17 @@ impl Metrics {
         });
         values.reduce(|sum, value| sum + value)
     }
+
+    /// What `label` is in the label sets of the metric `name` that contain `among`.
+    pub(crate) fn values_of_label(&self, name: &str, among: &str, label: &str) -> Vec<String> {
+        let value = |line: &str| {
+            let labels = line.strip_prefix(name)?.strip_prefix('{')?;
+            let (_, rest) = labels.split_once(&format!("{label}=\""))?;
+            let (value, _) = rest.split_once('"')?;
+            labels.contains(among).then(|| value.to_owned())
+        };
+        self.0.lines().filter_map(value).collect()
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +107,13 @@ mod tests {
         assert_eq!(metrics.sum("sent_total", ""), Some(42.0));
         assert_eq!(metrics.sum("sent", ""), None);
         assert_eq!(metrics.sum("sent_total", "\"a\""), None);
+    }
+    #[test]
+    fn values_of_a_label_are_found_whatever_the_order_of_labels() {
+        let text = "support{metric=\"a\",level=\"none\"} 1\n\
+            support{metric=\"b\",level=\"degraded\"} 1\nsupport{level=\"none\",metric=\"c\"} 1\n";
+        let metrics = Metrics(text.to_owned());
+        let values = metrics.values_of_label("support", "level=\"none\"", "metric");
+        assert_eq!(values, ["a", "c"]);
     }
 }

@@ -50,7 +50,7 @@ pub enum ClusterCommand {
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// What the probes cost per event, beside libbpf-tools, in one run
+    /// What the probes cost: per event beside other tools, for the shop under load, and the agent
     Probes(bench::probes::ProbesArgs),
     /// What the node agent takes of this machine while it measures containers under load
     Agent(bench::agent::AgentArgs),

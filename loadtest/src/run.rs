@@ -32,8 +32,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             parent_runtime()?.block_on(cluster::up(args))
         }
         Command::Bench(BenchCommand::Probes(args)) => {
-            log_by_default("warn");
-            bench::probes::run(args)?;
+            // Its cluster's watches outlive the API server by a moment, which is no news.
+            log_by_default("warn,kube_client=off,tiny_skia=off");
+            parent_runtime()?.block_on(bench::probes::run(args))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(BenchCommand::Agent(args)) => {

@@ -81,10 +81,23 @@ pub async fn wait_until_ready(client: &Client, check: impl FnMut() -> Result<()>
 pub async fn wait_until_ready_in(
     client: &Client,
     namespace: &str,
+    check: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    wait_until_ready_within(client, namespace, READY_DEADLINE, check).await
+}
+
+/// As [`wait_until_ready_in`], for at most `time`.
+///
+/// # Errors
+/// As there.
+pub async fn wait_until_ready_within(
+    client: &Client,
+    namespace: &str,
+    time: Duration,
     mut check: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let deadline = tokio::time::Instant::now() + READY_DEADLINE;
+    let deadline = tokio::time::Instant::now() + time;
     loop {
         check()?;
         let list = deployments.list(&ListParams::default()).await;
@@ -100,7 +113,7 @@ pub async fn wait_until_ready_in(
         ensure!(
             tokio::time::Instant::now() < deadline,
             "not ready within {} s: {}; `kubectl -n {namespace} describe pods` tells why",
-            READY_DEADLINE.as_secs(),
+            time.as_secs(),
             unready.join(", ")
         );
         tokio::time::sleep(POLL).await;

@@ -47,8 +47,13 @@ pub struct Part {
     pub height: f64,
 }
 
+/// The sides of a comparison of autoscalers.
+pub const AUTOSCALERS: &[Side] = &[Side::Viperscale, Side::Hpa];
+
 /// Charts with what makes them understandable when they are seen alone.
 pub struct Sheet {
+    /// Whose data it shows, for the legend.
+    pub sides: &'static [Side],
     /// What one sees.
     pub title: String,
     /// How it was measured.
@@ -91,7 +96,7 @@ impl Sheet {
                 style { (PreEscaped(style)) }
                 rect width=(width) height=(height) fill=(colour("page")) {}
                 text class="sheet-title" x=(EDGE) y="42" { (self.title) }
-                (legend(EDGE, 66.0))
+                (legend(self.sides, EDGE, 66.0))
                 @for (x, y, svg) in &placed {
                     g transform={ "translate(" (short(*x)) " " (short(*y)) ")" } { (svg) }
                 }
@@ -142,10 +147,11 @@ fn colour(name: &str) -> String {
     palette::written_out(&format!("var(--{name})"))
 }
 
-fn legend(x: f64, y: f64) -> Markup {
+fn legend(sides: &[Side], x: f64, y: f64) -> Markup {
     html! {
         g transform={ "translate(" (short(x)) " " (short(y)) ")" } {
-            @for (side, at) in [(Side::Viperscale, 0.0), (Side::Hpa, 130.0)] {
+            @for (index, side) in sides.iter().enumerate() {
+                @let at = 130.0 * index as f64;
                 g class="chart" { path class={ "curve " (side.class()) } d={ "M" (at) " -4h28" } {} }
                 text class="legend" x=(at + 36.0) y="0" { (side.name()) }
             }
@@ -174,6 +180,7 @@ mod tests {
 
     fn sheet(title: &str) -> Sheet {
         Sheet {
+            sides: AUTOSCALERS,
             title: title.to_owned(),
             caption: "How it was measured.".to_owned(),
             rows: Vec::new(),

@@ -6,7 +6,7 @@ use comparison::comparison::{Judgement, Winner};
 use crate::chart::frame::Width;
 use crate::chart::time::TimeChart;
 use crate::figures::{failures_by_route, latency, load, peak_replicas, replicas};
-use crate::picture::{Part, Sheet, column_width};
+use crate::picture::{AUTOSCALERS, Part, Sheet, column_width};
 use crate::text::{change, count, printable};
 
 /// Every picture with its file name.
@@ -24,6 +24,7 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
         (
             "load.png",
             Sheet {
+                sides: AUTOSCALERS,
                 title: format!("{name}: load, failures and replicas over time"),
                 caption: format!("{how} Grey: the offline optimum."),
                 rows: in_columns(&load(comparison), 1),
@@ -32,6 +33,7 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
         (
             "replicas.png",
             Sheet {
+                sides: AUTOSCALERS,
                 title: format!("{name}: replicas by deployment"),
                 caption: format!("{how} All on one scale. Grey: the offline optimum."),
                 rows: in_columns(&replicas(comparison), 2),
@@ -40,6 +42,7 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
         (
             "failures.png",
             Sheet {
+                sides: AUTOSCALERS,
                 title: format!("{name}: failed page requests by route"),
                 caption: how.clone(),
                 rows: vec![vec![Part {
@@ -52,6 +55,7 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
         (
             "peaks.png",
             Sheet {
+                sides: AUTOSCALERS,
                 title: format!("{name}: peak replicas by deployment"),
                 caption: format!(
                     "{how} Rings: the thesis' Table 4 (ViperProbe and the HPA), on another machine and under another load."
@@ -66,6 +70,7 @@ pub fn sheets(comparison: &Comparison) -> Vec<(&'static str, Sheet)> {
         (
             "latency.png",
             Sheet {
+                sides: AUTOSCALERS,
                 title: format!("{name}: p95 latency by route"),
                 caption: format!("{how} Pages that users got; each chart has its own scale."),
                 rows: latency(comparison)

@@ -10,8 +10,8 @@
 //! Everything is real and starts as a child of this program; all of it is stopped however the run
 //! ends. The time that the eBPF programs take is not the agent's: `bench probes` measures that.
 
-mod manifests;
-mod metrics;
+pub(super) mod manifests;
+pub(super) mod metrics;
 mod report;
 mod rig;
 mod trickle;
@@ -20,8 +20,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use report::Measured;
 pub use report::Report;
 
 use crate::json_file;
@@ -42,8 +43,11 @@ const WATCH: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 pub struct AgentArgs {
     /// Containers that are measured
-    #[arg(long, env = "VIPERSCALE_CONTAINERS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, env = "VIPERSCALE_CONTAINERS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=400))]
     pub containers: u32,
+    /// What is measured of each
+    #[arg(long, env = "VIPERSCALE_METRICS", value_enum, default_value_t)]
+    pub metrics: MetricSet,
     /// How long to measure
     #[arg(long, env = "VIPERSCALE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=3600))]
     pub seconds: u32,
@@ -55,12 +59,30 @@ pub struct AgentArgs {
     pub dir: PathBuf,
 }
 
+/// How much is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MetricSet {
+    /// What decisions rest on
+    #[default]
+    Core,
+    /// Every metric there is
+    All,
+}
+
 /// Measures and prints. A goal that is missed is a result, not an error.
 ///
 /// # Errors
 /// Whatever stands in the way, with what to do about it. Nothing that was started stays.
 pub async fn run(args: AgentArgs) -> Result<()> {
     json_file::check_output(args.json.as_deref())?;
+    json_file::print(&measure(&args).await?, args.json.as_deref())
+}
+
+/// Measures.
+///
+/// # Errors
+/// As for [`run`].
+pub(super) async fn measure(args: &AgentArgs) -> Result<Report> {
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;
@@ -68,7 +90,7 @@ pub async fn run(args: AgentArgs) -> Result<()> {
 
     let mut rig = Rig::default();
     let outcome = tokio::select! {
-        outcome = measure(&args, &programs, &run_dir, &mut rig) => outcome,
+        outcome = start_and_observe(args, &programs, &run_dir, &mut rig) => outcome,
         signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
     };
     rig.stop().await;
@@ -76,10 +98,10 @@ pub async fn run(args: AgentArgs) -> Result<()> {
         Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
         Err(_) => eprintln!("logs of this run: {}", logs.display()),
     }
-    json_file::print(&outcome?, args.json.as_deref())
+    outcome
 }
 
-async fn measure(
+async fn start_and_observe(
     args: &AgentArgs,
     programs: &Programs,
     run_dir: &RunDir,
@@ -87,7 +109,9 @@ async fn measure(
 ) -> Result<Report> {
     let spinner = Spinner::stderr();
     spinner.step("starting the local cluster, its pods, the scaler and the agent");
-    let target = rig.start(programs, run_dir, args.containers).await?;
+    let target = rig
+        .start(programs, run_dir, args.containers, args.metrics)
+        .await?;
     let trickle = Trickle::new(&target.url, args.containers)?;
     tokio::select! {
         never = trickle.run() => match never {},
@@ -118,14 +142,15 @@ async fn observe(
     if reports == 0 {
         bail!("the agent has sent no report while it was measured");
     }
-    Ok(Report::new(
-        args.containers,
+    let measured = Measured {
         took,
         before,
         after,
         reports,
-        trickle.count() - requests_before,
-    ))
+        report_bytes: target.agent.report_bytes().await?,
+        requests: trickle.count() - requests_before,
+    };
+    Ok(Report::new(args.containers, args.metrics, measured))
 }
 
 /// Lets `time` pass; fails when a process ends meanwhile.

@@ -28,3 +28,4 @@ mod trial;
 
 pub use args::{AgentsArg, AutoscalerArg, CompareArgs};
 pub(crate) use run::run;
+pub(crate) use sampling::{PodClocks, process_clock};

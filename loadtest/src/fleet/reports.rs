@@ -193,6 +193,7 @@ fn sample(variant: u32, faults: u64) -> v1::ContainerSample {
                 sum: wait_ns,
                 log2_buckets: counts,
                 sampling: 1.0,
+                relative_error: 0.0,
             },
             v1::MetricSample {
                 metric: v1::Metric::UserPageFaults.into(),
@@ -200,6 +201,7 @@ fn sample(variant: u32, faults: u64) -> v1::ContainerSample {
                 sum: faults,
                 log2_buckets: Vec::new(),
                 sampling: 1.0,
+                relative_error: 0.0,
             },
         ],
         scheduling: Some(v1::Scheduling {

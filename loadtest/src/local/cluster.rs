@@ -14,6 +14,9 @@ use super::programs::Programs;
 /// The name of the one node.
 pub const NODE_NAME: &str = "local";
 
+/// Pods that a node takes unless it is told otherwise, as a kubelet does.
+const DEFAULT_MAX_PODS: u32 = 110;
+
 /// How long the control plane, and then the node, may take to come up.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -25,9 +28,15 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct LocalCluster {
     kubeconfig: PathBuf,
     processes: Processes,
+    max_pods: Option<u32>,
 }
 
 impl LocalCluster {
+    /// Has the node take at least so many pods, and not fewer than it would otherwise.
+    pub fn allow_pods(&mut self, pods: u32) {
+        self.max_pods = Some(pods.max(DEFAULT_MAX_PODS));
+    }
+
     /// Starts the control plane and the node below `dir` and waits until the node is ready.
     ///
     /// May be cut short at any moment: what has been started is in `self`, so that
@@ -53,7 +62,11 @@ impl LocalCluster {
             Ok(client(kubeconfig).await?.apiserver_version().await.is_ok())
         })
         .await?;
-        let node = node_process(programs, kubeconfig, dir);
+        let mut node = node_process(programs, kubeconfig, dir);
+        if let Some(pods) = self.max_pods {
+            node.args.push("--max-pods".into());
+            node.args.push(pods.to_string().into());
+        }
         self.processes.push(Process::start(node, logs)?);
         let nodes: Api<Node> = Api::all(client(kubeconfig).await?);
         wait_for("the node", &mut self.processes, async || {

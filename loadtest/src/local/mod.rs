@@ -10,6 +10,7 @@ mod signal;
 
 pub use cluster::{LocalCluster, NODE_NAME, client, node_process};
 pub use preflight::Machine;
+pub(crate) use process::die_with;
 pub use process::{Process, ProcessSpec, Processes};
 pub use programs::Programs;
 pub use run_dir::{DEFAULT_PARENT, RunDir, RunDirError};

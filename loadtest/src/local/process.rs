@@ -158,7 +158,7 @@ impl Processes {
 }
 
 /// Asks the kernel for SIGTERM when the parent dies; fails when it has died already.
-fn die_with(parent: Pid) -> io::Result<()> {
+pub(crate) fn die_with(parent: Pid) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
     if nix::unistd::getppid() != parent {
         return Err(io::Error::other("the parent died"));

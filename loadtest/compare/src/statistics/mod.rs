@@ -50,8 +50,9 @@ impl Estimate {
         }
     }
 
-    /// Of exact numbers.
-    pub(crate) fn of_numbers(numbers: &[f64], seed: u64) -> Self {
+    /// Of exact numbers. The seed decides which are drawn for the interval: the same one, the same interval.
+    #[must_use]
+    pub fn of_numbers(numbers: &[f64], seed: u64) -> Self {
         Self::new(numbers.len(), seed, |drawn| median_of(numbers, drawn))
     }
 

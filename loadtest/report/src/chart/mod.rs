@@ -22,8 +22,12 @@ pub enum Side {
     Viperscale,
     /// The HPA: orange, dashed, diamond.
     Hpa,
-    /// The load, or figures from elsewhere: grey.
+    /// The load: grey.
     Neutral,
+    /// What the ViperProbe thesis published: grey.
+    Thesis,
+    /// Other tools that measure: orange, as the other rival.
+    OtherTools,
 }
 
 impl Side {
@@ -32,8 +36,8 @@ impl Side {
     pub fn class(self) -> &'static str {
         match self {
             Self::Viperscale => "viperscale",
-            Self::Hpa => "hpa",
-            Self::Neutral => "neutral",
+            Self::Hpa | Self::OtherTools => "hpa",
+            Self::Neutral | Self::Thesis => "neutral",
         }
     }
 
@@ -44,6 +48,8 @@ impl Side {
             Self::Viperscale => "Viperscale",
             Self::Hpa => "HPA",
             Self::Neutral => "load",
+            Self::Thesis => "ViperProbe (thesis)",
+            Self::OtherTools => "other tools",
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use demo_shop::Role;
+use probe_agent::kernel::Metric;
 use serde_json::{Value, json};
 
+use super::MetricSet;
+use crate::bench::probes::shop::policies::observed;
 use crate::shop_manifests::{NAMESPACE, ShopParameters, objects};
 
 /// What all pods play: a role that calls nobody and works little.
@@ -16,16 +19,30 @@ pub(super) fn workload(program: &Path, pods: u32) -> Vec<Value> {
     parameters.replicas = pods;
     let mut objects = objects(&parameters);
     objects.retain(|one| one["kind"] == "Namespace" || one["metadata"]["name"] == ROLE.name());
-    for deployment in objects.iter_mut().filter(|one| one["kind"] == "Deployment") {
-        // So little that any number of them fits on this machine.
-        deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] =
-            json!({"cpu": "10m", "memory": "16Mi"});
-    }
+    request_little(&mut objects);
     objects
 }
 
-/// A policy that measures everything there is a program for, and changes nothing.
-pub(super) fn policy(pods: u32) -> Value {
+/// Has the pods of all Deployments among `objects` request so little that any number of them fits on
+/// this machine.
+pub(in crate::bench) fn request_little(objects: &mut [Value]) {
+    for deployment in objects.iter_mut().filter(|one| one["kind"] == "Deployment") {
+        deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] =
+            json!({"cpu": "2m", "memory": "16Mi"});
+    }
+}
+
+/// A policy that measures `metrics`, and changes nothing.
+pub(super) fn policy(pods: u32, metrics: MetricSet) -> Value {
+    let metrics = match metrics {
+        MetricSet::Core => vec![
+            Metric::RunqLatency,
+            Metric::UserPageFaults,
+            Metric::SentBytes,
+        ],
+        MetricSet::All => probe_agent::metrics().collect(),
+    };
+    let metrics: Vec<Value> = metrics.into_iter().map(observed).collect();
     json!({
         "apiVersion": "viperscale.dev/v1alpha1",
         "kind": "ScalingPolicy",
@@ -35,11 +52,7 @@ pub(super) fn policy(pods: u32) -> Value {
             "mode": "DryRun",
             "minReplicas": pods,
             "maxReplicas": pods,
-            "metrics": [
-                {"name": "runqLatency", "statistic": "p95", "threshold": "1s", "response": "Step"},
-                {"name": "userPageFaults", "statistic": "rate", "response": "Observe"},
-                {"name": "sentBytes", "statistic": "rate", "response": "Observe"},
-            ],
+            "metrics": metrics,
         },
     })
 }
@@ -57,6 +70,6 @@ mod tests {
         assert_eq!(spec["replicas"], 7);
         let containers = spec["template"]["spec"]["containers"].as_array().unwrap();
         assert_eq!(containers.len(), 1);
-        assert_eq!(containers[0]["resources"]["requests"]["cpu"], "10m");
+        assert_eq!(containers[0]["resources"]["requests"]["cpu"], "2m");
     }
 }

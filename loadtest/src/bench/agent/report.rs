@@ -6,14 +6,49 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use super::MetricSet;
 use super::trickle::Requests;
 use crate::usage::Usage;
 
-/// Less than this share of one core, in percent.
-const CPU_GOAL_PERCENT: f64 = 1.0;
+/// What the agent may take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Goals {
+    /// Less than this share of one core, in percent.
+    pub cpu_percent: f64,
+    /// Less than this much resident memory.
+    pub rss_bytes: u64,
+    /// Less than this much on the wire for a report.
+    pub report_bytes: u64,
+}
 
-/// Less than this much resident memory.
-const RSS_GOAL_BYTES: u64 = 30 << 20;
+impl Goals {
+    /// Promised for 20 containers with the core metrics, and for 250 with all.
+    fn of(metrics: MetricSet) -> Self {
+        match metrics {
+            MetricSet::Core => Self {
+                cpu_percent: 1.0,
+                rss_bytes: 30 << 20,
+                report_bytes: 100_000,
+            },
+            MetricSet::All => Self {
+                cpu_percent: 3.0,
+                rss_bytes: 60 << 20,
+                report_bytes: 100_000,
+            },
+        }
+    }
+}
+
+/// What was seen of the agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) took: Duration,
+    pub(super) before: Usage,
+    pub(super) after: Usage,
+    pub(super) reports: u64,
+    pub(super) report_bytes: u64,
+    pub(super) requests: Requests,
+}
 
 /// What the agent took while it was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,24 +67,30 @@ pub struct Report {
     pub reports: u64,
     /// The same by time.
     pub reports_per_second: f64,
+    /// The last report on the wire.
+    pub report_bytes: u64,
     /// Requests that the containers answered meanwhile.
     pub requests: u64,
     /// Requests that failed.
     pub failed_requests: u64,
-    /// Whether CPU and memory are below their goals; the peak has none.
+    /// What it may take.
+    pub goals: Goals,
+    /// Whether CPU, memory and report are below their goals; the peak has none.
     pub goals_met: bool,
 }
 
 impl Report {
-    /// From what the agent had taken `before` and `after` a measurement that `took` so long.
-    pub(super) fn new(
-        containers: u32,
-        took: Duration,
-        before: Usage,
-        after: Usage,
-        reports: u64,
-        requests: Requests,
-    ) -> Self {
+    /// From what the agent had taken before and after a measurement.
+    pub(super) fn new(containers: u32, metrics: MetricSet, measured: Measured) -> Self {
+        let Measured {
+            took,
+            before,
+            after,
+            reports,
+            report_bytes,
+            requests,
+        } = measured;
+        let goals = Goals::of(metrics);
         let seconds = took.as_secs_f64();
         let agent_cpu_percent = (after.cpu - before.cpu).as_secs_f64() / seconds * 100.0;
         Self {
@@ -60,9 +101,13 @@ impl Report {
             seconds,
             reports,
             reports_per_second: reports as f64 / seconds,
+            report_bytes,
             requests: requests.answered,
             failed_requests: requests.failed,
-            goals_met: agent_cpu_percent < CPU_GOAL_PERCENT && after.rss_bytes < RSS_GOAL_BYTES,
+            goals,
+            goals_met: agent_cpu_percent < goals.cpu_percent
+                && after.rss_bytes < goals.rss_bytes
+                && report_bytes < goals.report_bytes,
         }
     }
 }
@@ -77,14 +122,20 @@ impl fmt::Display for Report {
             .add_row([
                 "CPU, of one core",
                 &format!("{:.2} %", self.agent_cpu_percent),
-                &format!("< {CPU_GOAL_PERCENT} %"),
-                met(self.agent_cpu_percent < CPU_GOAL_PERCENT),
+                &format!("< {} %", self.goals.cpu_percent),
+                met(self.agent_cpu_percent < self.goals.cpu_percent),
             ])
             .add_row([
                 "resident memory",
                 &mib(self.agent_rss_bytes),
-                &format!("< {}", mib(RSS_GOAL_BYTES)),
-                met(self.agent_rss_bytes < RSS_GOAL_BYTES),
+                &format!("< {}", mib(self.goals.rss_bytes)),
+                met(self.agent_rss_bytes < self.goals.rss_bytes),
+            ])
+            .add_row([
+                "one report",
+                &kilobytes(self.report_bytes),
+                &format!("< {}", kilobytes(self.goals.report_bytes)),
+                met(self.report_bytes < self.goals.report_bytes),
             ])
             .add_row([
                 "its peak, at the start",
@@ -111,6 +162,10 @@ impl fmt::Display for Report {
     }
 }
 
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.1} kB", bytes as f64 / 1e3)
+}
+
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
@@ -132,15 +187,15 @@ mod tests {
             answered: 2400,
             failed: 1,
         };
-        let took = Duration::from_secs(30);
-        Report::new(
-            20,
-            took,
-            usage(500, 1),
-            usage(500 + cpu_ms, rss_mib),
-            30,
+        let measured = Measured {
+            took: Duration::from_secs(30),
+            before: usage(500, 1),
+            after: usage(500 + cpu_ms, rss_mib),
+            reports: 30,
+            report_bytes: 4_000,
             requests,
-        )
+        };
+        Report::new(20, MetricSet::Core, measured)
     }
 
     #[test]
@@ -156,6 +211,10 @@ mod tests {
         assert!(report(299, 29).goals_met);
         assert!(!report(300, 29).goals_met);
         assert!(!report(299, 30).goals_met);
+        let mut large = report(299, 29);
+        assert_eq!(Goals::of(MetricSet::All).cpu_percent, 3.0);
+        large.report_bytes = 100_000;
+        assert!(large.to_string().contains("MISSED"), "{large}");
     }
 
     #[test]
@@ -188,6 +247,7 @@ mod tests {
             "containers",
             "seconds",
             "reports",
+            "report_bytes",
         ] {
             assert!(json[key].is_number(), "{key} is not in {json}");
         }

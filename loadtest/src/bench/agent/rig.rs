@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 use serde_json::Value;
 
+use super::MetricSet;
 use super::manifests::{self, ROLE};
 use super::metrics::AgentMetrics;
 use crate::local::{LocalCluster, Process, Processes, Programs, RunDir};
@@ -18,6 +19,10 @@ use crate::viperscale::{Decision, DecisionReader, agent_process, free_addresses,
 
 /// How long it may take until the agent measures every container and the scaler decides on it.
 const REPORTS_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long the pods may take to be ready: some time, and some for each.
+const READY_AT_LEAST: Duration = Duration::from_secs(60);
+const READY_PER_POD: Duration = Duration::from_millis(500);
 
 /// How often that is looked at.
 const POLL: Duration = Duration::from_millis(200);
@@ -50,9 +55,11 @@ impl Rig {
         programs: &Programs,
         run_dir: &RunDir,
         containers: u32,
+        metrics: MetricSet,
     ) -> Result<Target> {
         let logs = run_dir.logs();
         let cluster = &mut self.cluster;
+        cluster.allow_pods(containers);
         cluster.start(programs, run_dir.path(), &logs).await?;
         let client = cluster.client().await?;
         let kubeconfig = cluster.kubeconfig().to_owned();
@@ -60,10 +67,13 @@ impl Rig {
             let object = serde_json::from_value(object).context("a built-in object has no kind")?;
             shop::apply(&client, &object).await?;
         }
-        shop::wait_until_ready(&client, || cluster.check()).await?;
+        // One after the other on a small machine.
+        let deadline = READY_AT_LEAST + READY_PER_POD * containers;
+        shop::wait_until_ready_within(&client, shop::NAMESPACE, deadline, || cluster.check())
+            .await?;
 
         let policies = run_dir.path().join("policies");
-        write_policy(&policies, &manifests::policy(containers))?;
+        write_policy(&policies, &manifests::policy(containers, metrics))?;
         let [grpc, scaler_admin, agent_admin] = free_addresses()?;
         let scaler = scaler_process(programs, &kubeconfig, policies, grpc, scaler_admin);
         self.processes.push(Process::start(scaler, &logs)?);

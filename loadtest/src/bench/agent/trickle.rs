@@ -13,6 +13,9 @@ use tokio::time::MissedTickBehavior;
 /// Requests to each pod, on average: the Service spreads them.
 const PER_POD_AND_SECOND: u32 = 4;
 
+/// Requests to all pods together: beyond, the load would be what is measured.
+const MOST_PER_SECOND: u32 = 200;
+
 /// How long one may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -57,7 +60,10 @@ impl Trickle {
         Ok(Self {
             client,
             url: url.to_owned(),
-            period: Duration::from_secs(1) / (PER_POD_AND_SECOND * pods.max(1)),
+            period: Duration::from_secs(1)
+                / PER_POD_AND_SECOND
+                    .saturating_mul(pods.max(1))
+                    .min(MOST_PER_SECOND),
             count: Cell::default(),
         })
     }

@@ -18,6 +18,15 @@ pub(super) struct Stay {
     path: PathBuf,
     before: PathBuf,
     id: u64,
+    /// In the tree of the block I/O controller, where that is a tree of its own.
+    io: Option<IoStay>,
+}
+
+#[derive(Debug)]
+struct IoStay {
+    path: PathBuf,
+    before: PathBuf,
+    id: u64,
 }
 
 impl Stay {
@@ -35,19 +44,28 @@ impl Stay {
         let path = mount.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let id = fs::metadata(&path).context("the new cgroup is gone")?.ino();
-        let stay = Self {
+        let mut stay = Self {
             mount,
             tree,
             path,
             before,
             id,
+            io: None,
         };
         enter(&stay.path)?;
+        if let Some(mount) = hierarchies.io().filter(|mount| **mount != *stay.mount) {
+            stay.io = Some(IoStay::below(mount)?);
+        }
         Ok(stay)
     }
 
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The id of the cgroup in the tree of the block I/O controller, where that is a tree of its own.
+    pub(super) fn io_id(&self) -> Option<u64> {
+        self.io.as_ref().map(|io| io.id)
     }
 
     pub(super) fn tree(&self) -> Tree {
@@ -61,10 +79,35 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        let left = enter(&self.before).and_then(|()| Ok(fs::remove_dir(&self.path)?));
-        if let Err(error) = left {
-            tracing::warn!(%error, cgroup = %self.path.display(), "left behind; remove it with rmdir");
-        }
+        leave(&self.path, &self.before);
+    }
+}
+
+impl IoStay {
+    fn below(mount: &Path) -> Result<Self> {
+        sweep(mount);
+        let of_blkio = |controllers: &str| controllers.split(',').any(|one| one == "blkio");
+        let before = mount.join(path_where(of_blkio)?.trim_start_matches('/'));
+        let path = mount.join(format!("{PREFIX}{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let id = fs::metadata(&path).context("the new cgroup is gone")?.ino();
+        let stay = Self { path, before, id };
+        enter(&stay.path)?;
+        Ok(stay)
+    }
+}
+
+impl Drop for IoStay {
+    fn drop(&mut self) {
+        leave(&self.path, &self.before);
+    }
+}
+
+/// Goes back, and removes what was left.
+fn leave(path: &Path, before: &Path) {
+    let left = enter(before).and_then(|()| Ok(fs::remove_dir(path)?));
+    if let Err(error) = left {
+        tracing::warn!(%error, cgroup = %path.display(), "left behind; remove it with rmdir");
     }
 }
 
@@ -82,15 +125,19 @@ fn sweep(mount: &Path) {
 
 /// The path of this process in `tree`.
 fn current(tree: Tree) -> Result<String> {
+    path_where(|controllers| match tree {
+        Tree::V2 => controllers.is_empty(),
+        Tree::V1Cpu => controllers.split(',').any(|one| one == "cpu"),
+    })
+}
+
+/// The path of this process in the hierarchy whose controllers `fit`.
+fn path_where(fit: impl Fn(&str) -> bool) -> Result<String> {
     let lines = fs::read_to_string("/proc/self/cgroup").context("cannot read /proc/self/cgroup")?;
     let found = lines.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let matches = match tree {
-            Tree::V2 => controllers.is_empty(),
-            Tree::V1Cpu => controllers.split(',').any(|one| one == "cpu"),
-        };
-        matches.then(|| path.to_owned())
+        fit(controllers).then(|| path.to_owned())
     });
     found.context("this process is in no cgroup of the tree")
 }

@@ -16,7 +16,7 @@ const CLASSES: [&str; 3] = ["kubepods", "kubepods/burstable", "kubepods/besteffo
 
 /// A reader of the CPU clocks of one local node's pods.
 #[derive(Debug)]
-pub(in crate::compare) struct PodClocks {
+pub(crate) struct PodClocks {
     node: PathBuf,
     version: Version,
 }
@@ -32,7 +32,7 @@ impl PodClocks {
     ///
     /// # Errors
     /// When no hierarchy of cgroups counts CPU time.
-    pub(in crate::compare) fn of_node(node_name: &str) -> Result<Self> {
+    pub(crate) fn of_node(node_name: &str) -> Result<Self> {
         let mounts = procfs::mounts().context("cannot read the mount table")?;
         let mount = |version, matches: &dyn Fn(&procfs::MountEntry) -> bool| {
             let found = mounts.iter().find(|mount| matches(mount))?;
@@ -50,12 +50,12 @@ impl PodClocks {
     }
 
     /// Whether such a node runs, or ran until it was killed.
-    pub(in crate::compare) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.node.is_dir()
     }
 
     /// CPU time of each pod that is there, by its UID.
-    pub(in crate::compare) fn read(&self) -> BTreeMap<String, Duration> {
+    pub(crate) fn read(&self) -> BTreeMap<String, Duration> {
         let mut clocks = BTreeMap::new();
         for class in CLASSES {
             // A class without pods may have no directory.

@@ -8,9 +8,10 @@ mod overhead;
 mod phase;
 mod pods;
 
-pub(super) use cpu::{CpuTotals, PodClocks};
+pub(super) use cpu::CpuTotals;
+pub(crate) use cpu::PodClocks;
 pub(super) use hpa::{Notice, announce as announce_hpas, decisions as hpa_decisions};
 pub(super) use metrics_api::MetricsApi;
-pub(super) use overhead::process_clock;
+pub(crate) use overhead::process_clock;
 pub(super) use phase::{Schedule, ask as ask_schedule};
 pub(super) use pods::{Pods, announce as announce_pods};

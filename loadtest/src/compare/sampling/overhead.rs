@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 /// CPU time of all threads of a process since its start; none when it is gone.
-pub(in crate::compare) fn process_clock(pid: u32) -> Option<Duration> {
+pub(crate) fn process_clock(pid: u32) -> Option<Duration> {
     // In nanoseconds, where /proc/PID/stat has ticks of ten milliseconds.
     ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed()))
         .and_then(clock_gettime)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use viperscale_tests::{Traces, eventually, processes_of, programs};
+use viperscale_tests::{Traces, eventually, left_since, processes_of, programs};
 
 /// How long processes may take to disappear.
 const DOWN: Duration = Duration::from_secs(20);
@@ -117,7 +117,7 @@ async fn a_comparison_goes_on_after_any_end_and_leaves_a_report_and_nothing_else
     let (mut asked, _) = comparison.until("waiting for the shop");
     kill(Pid::from_raw(asked.id().cast_signed()), Signal::SIGINT).unwrap();
     assert_eq!(asked.wait().unwrap().code(), Some(130));
-    assert_eq!(Traces::of(&run_dir).since(&before), Traces::default());
+    assert_eq!(left_since(&run_dir, &before), Traces::default());
 
     // Killed in the load of the second trial.
     let (mut killed, heard) = comparison.until("Viperscale: base");
@@ -145,7 +145,7 @@ async fn a_comparison_goes_on_after_any_end_and_leaves_a_report_and_nothing_else
         said.contains("Failed requests") && said.contains("report.html"),
         "{said}"
     );
-    assert_eq!(Traces::of(&run_dir).since(&before), Traces::default());
+    assert_eq!(left_since(&run_dir, &before), Traces::default());
     let kept = fs::read(comparison.path("out/tiny-quick/trial-1-hpa/requests.jsonl")).unwrap();
     assert_eq!(first, kept);
     check_files(&comparison);

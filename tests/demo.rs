@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use viperscale_tests::{Traces, programs};
+use viperscale_tests::{Traces, left_since, programs};
 
 /// One after the other: a machine has room for one node of a name.
 #[test]
@@ -16,10 +16,10 @@ fn the_demo_scales_tells_the_truth_and_can_be_cut_short() {
     let before = Traces::of(&dir);
 
     scales_and_tells_the_truth_in_json(&dir, &parent.path().join("summary.json"));
-    assert_eq!(Traces::of(&dir).since(&before), Traces::default());
+    assert_eq!(left_since(&dir, &before), Traces::default());
 
     cut_short_in_the_middle_of_the_load(&dir);
-    assert_eq!(Traces::of(&dir).since(&before), Traces::default());
+    assert_eq!(left_since(&dir, &before), Traces::default());
 }
 
 fn scales_and_tells_the_truth_in_json(dir: &Path, json: &Path) {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use viperscale_tests::{Traces, cgroups, eventually, processes_of, programs, shop_processes};
+use viperscale_tests::{
+    Traces, cgroups, eventually, left_since, processes_of, programs, shop_processes,
+};
 
 /// How long a cluster may take to have all pods of the shop running.
 const UP: Duration = Duration::from_secs(60);
@@ -32,13 +34,13 @@ async fn a_cluster_leaves_nothing_behind_however_it_ends() {
         asked.wait().unwrap().success(),
         "an orderly end is no failure"
     );
-    assert_eq!(Traces::of(&dir).since(&before), Traces::default());
+    assert_eq!(left_since(&dir, &before), Traces::default());
 
     // In the middle of its start: the node is there, its pods are not.
     let mut early = start(&dir, || !cgroups().is_empty()).await;
     signal(&early, Signal::SIGINT);
     early.wait().unwrap();
-    assert_eq!(Traces::of(&dir).since(&before), Traces::default());
+    assert_eq!(left_since(&dir, &before), Traces::default());
 
     let mut killed = start(&dir, || shop_processes() >= ROLES).await;
     signal(&killed, Signal::SIGKILL);
@@ -52,7 +54,7 @@ async fn a_cluster_leaves_nothing_behind_however_it_ends() {
     let mut next = start(&dir, || shop_processes() >= ROLES).await;
     signal(&next, Signal::SIGINT);
     next.wait().unwrap();
-    assert_eq!(Traces::of(&dir).since(&before), Traces::default());
+    assert_eq!(left_since(&dir, &before), Traces::default());
 }
 
 /// Starts a cluster with the shop and waits until `reached`.

@@ -1,5 +1,6 @@
 //! A cluster with scaler and agent in it, and what the tests do with it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,6 +158,41 @@ impl TestCluster {
                 .push(Process::start(process, self.dir.path()).unwrap());
         }
         self.admin = Some(admin);
+    }
+
+    /// Replaces the policies while the scaler runs, as an editor does: another file takes the name.
+    ///
+    /// # Panics
+    /// Before [`TestCluster::autoscale`].
+    pub fn change_policies(&self, policies: &str) {
+        let folder = self.dir.path().join("policies");
+        let next = folder.join(".next");
+        std::fs::write(&next, policies).unwrap();
+        std::fs::rename(next, folder.join("policies.yaml")).unwrap();
+    }
+
+    /// Names of the eBPF programs that the agent holds, as the kernel tells them.
+    ///
+    /// # Panics
+    /// Before [`TestCluster::autoscale`].
+    pub fn agent_programs(&self) -> BTreeSet<String> {
+        let mut pids = self.processes.pids();
+        let (_, pid) = pids.find(|(name, _)| *name == "probe-agent").unwrap();
+        let held: BTreeSet<u32> = std::fs::read_dir(format!("/proc/{pid}/fdinfo"))
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+            .filter_map(|info| {
+                info.lines()
+                    .find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
+            })
+            .collect();
+        // One that is unloaded while the list is read is left out.
+        aya::programs::loaded_programs()
+            .flatten()
+            .filter(|program| held.contains(&program.id()))
+            .filter_map(|program| Some(program.name_as_str()?.to_owned()))
+            .collect()
     }
 
     /// What the scaler decided last about each deployment.

@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::programs;
+
+/// How long the kernel may take to free a BPF program whose last descriptor is closed.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What there is at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +49,27 @@ impl Traces {
             bpf_programs: &self.bpf_programs - &before.bpf_programs,
             mounts: &self.mounts - &before.mounts,
         }
+    }
+}
+
+/// What the run in `dir` has left, of what was not there `before`. BPF programs have a moment to go: the kernel frees
+/// them after a grace period. Everything else must be gone already.
+///
+/// # Panics
+/// When the kernel does not tell.
+#[must_use]
+pub fn left_since(dir: &Path, before: &Traces) -> Traces {
+    let deadline = Instant::now() + GRACE_PERIOD;
+    loop {
+        let left = Traces::of(dir).since(before);
+        let programs_only = Traces {
+            bpf_programs: left.bpf_programs.clone(),
+            ..Traces::default()
+        };
+        if left.bpf_programs.is_empty() || left != programs_only || Instant::now() > deadline {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

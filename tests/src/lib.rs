@@ -15,6 +15,6 @@ mod poll;
 pub use binaries::programs;
 pub use cluster::TestCluster;
 pub use fault_proxy::{FaultProxy, Network};
-pub use leftovers::{Traces, cgroups, processes_of, shop_processes};
+pub use leftovers::{Traces, cgroups, left_since, processes_of, shop_processes};
 pub use load::Load;
 pub use poll::{eventually, throughout};

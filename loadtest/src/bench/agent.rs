@@ -19,14 +19,14 @@ mod trickle;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use report::Measured;
 pub use report::Report;
 
 use crate::json_file;
-use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
+use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, unless_interrupted};
 use crate::locust::Spinner;
 use crate::usage::Usage;
 use rig::{Rig, Target};
@@ -86,19 +86,11 @@ pub(super) async fn measure(args: &AgentArgs) -> Result<Report> {
     let programs = Programs::beside_this_one()?;
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     let run_dir = RunDir::claim(&args.dir)?;
-    let logs = run_dir.logs();
 
     let mut rig = Rig::default();
-    let outcome = tokio::select! {
-        outcome = start_and_observe(args, &programs, &run_dir, &mut rig) => outcome,
-        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
-    };
+    let outcome = unless_interrupted(start_and_observe(args, &programs, &run_dir, &mut rig)).await;
     rig.stop().await;
-    match &outcome {
-        Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
-        Err(_) => eprintln!("logs of this run: {}", logs.display()),
-    }
-    outcome
+    run_dir.conclude(outcome)
 }
 
 async fn start_and_observe(

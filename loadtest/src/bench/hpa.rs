@@ -40,7 +40,7 @@ pub use spin::{SpinArgs, spin};
 pub use trial::{Patch, Trial};
 
 use crate::json_file;
-use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
+use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, unless_interrupted};
 use crate::locust::Spinner;
 use rig::Rig;
 
@@ -91,19 +91,13 @@ pub async fn run(args: HpaArgs) -> Result<()> {
     Machine::inspect(&[]).check()?;
     check_cores()?;
     let run_dir = RunDir::claim(&args.dir)?;
-    let logs = run_dir.logs();
 
     let mut rig = Rig::default();
     let mut trials = Vec::new();
-    let outcome = tokio::select! {
-        outcome = try_all(&args, &programs, &run_dir, &mut rig, &mut trials) => outcome,
-        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
-    };
+    let all = try_all(&args, &programs, &run_dir, &mut rig, &mut trials);
+    let outcome = unless_interrupted(all).await;
     rig.stop().await;
-    match &outcome {
-        Ok(()) => run_dir.clear().context("cannot remove the run's files")?,
-        Err(_) => eprintln!("logs of this run: {}", logs.display()),
-    }
+    let outcome = run_dir.conclude(outcome);
     if !trials.is_empty() {
         json_file::print(
             &Report::new(args.phase, args.seed, trials),

@@ -2,4 +2,5 @@
 
 pub mod agent;
 pub mod hpa;
+mod policies;
 pub mod probes;

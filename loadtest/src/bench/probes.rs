@@ -14,13 +14,13 @@ mod cgroup;
 mod events;
 mod picture;
 mod report;
-pub(super) mod shop;
+mod shop;
 mod thesis;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use nix::unistd::geteuid;
 
@@ -28,7 +28,7 @@ pub use report::Report;
 
 use super::agent;
 use crate::json_file;
-use crate::local::{DEFAULT_PARENT, Machine, Programs, interrupted};
+use crate::local::{DEFAULT_PARENT, Machine, Programs, unless_interrupted};
 
 /// Options of `bench probes`.
 #[derive(Debug, Args)]
@@ -121,11 +121,7 @@ pub async fn run(args: ProbesArgs) -> Result<()> {
 async fn measure(args: &ProbesArgs, report: &mut Report) -> Result<()> {
     if args.parts.contains(&Part::Events) {
         let time = Duration::from_millis(args.round_ms);
-        let events = tokio::select! {
-            events = events::measure(args.rounds, time) => events?,
-            signal = interrupted() => bail!("stopped by {signal}"),
-        };
-        report.events = Some(events);
+        report.events = Some(unless_interrupted(events::measure(args.rounds, time)).await?);
     }
     if args.parts.contains(&Part::Shop) {
         report.shop = Some(shop::measure(&args.shop, &args.dir).await?);

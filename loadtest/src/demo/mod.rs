@@ -18,14 +18,14 @@ mod timeline;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 pub use rest::{Sighting, Unrest};
 pub use timeline::{ReplicaChange, Summary, Timeline};
 
 use crate::json_file;
-use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, interrupted};
+use crate::local::{DEFAULT_PARENT, Machine, Programs, RunDir, unless_interrupted};
 use crate::locust::{LoadPlan, Locust, Spinner};
 use system::{Endpoints, System, SystemSpec};
 
@@ -72,10 +72,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.policies {
         policies::check(&programs.scaler, folder).await?;
     }
-    let locust = tokio::select! {
-        locust = install_locust() => locust?,
-        signal = interrupted() => bail!("stopped by {signal}"),
-    };
+    let locust = unless_interrupted(install_locust()).await?;
     let run_dir = RunDir::claim(&args.dir)?;
     let logs = run_dir.logs();
     let spec = SystemSpec {
@@ -88,25 +85,18 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let mut system = System::default();
     let mut timeline = Timeline::default();
     let mut decisions = Vec::new();
-    let outcome = tokio::select! {
-        outcome = async {
-            let endpoints = start(&mut system, &spec).await?;
-            let plan = plan(&args, &endpoints.frontend);
-            let watched = (&mut timeline, &mut decisions);
-            run::watch(&locust, &plan, &logs, &mut system, &endpoints, watched).await
-        } => outcome,
-        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
-    };
+    let outcome = unless_interrupted(async {
+        let endpoints = start(&mut system, &spec).await?;
+        let plan = plan(&args, &endpoints.frontend);
+        let watched = (&mut timeline, &mut decisions);
+        run::watch(&locust, &plan, &logs, &mut system, &endpoints, watched).await
+    })
+    .await;
     if outcome.is_err() {
         eprintln!("stopping what was started ...");
     }
     system.stop().await;
-    let result = report::finish(&args, &timeline, &decisions, outcome);
-    match &result {
-        Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
-        Err(_) => eprintln!("logs of this run: {}", logs.display()),
-    }
-    result
+    run_dir.conclude(report::finish(&args, &timeline, &decisions, outcome))
 }
 
 async fn install_locust() -> Result<Locust> {

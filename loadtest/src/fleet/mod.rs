@@ -45,7 +45,7 @@ pub use apiserver::{ApiserverArgs, serve};
 pub use report::{Report, Size};
 
 use crate::json_file;
-use crate::local::{Programs, RunDir, interrupted};
+use crate::local::{Programs, RunDir, unless_interrupted};
 use crate::locust::Spinner;
 use plan::Plan;
 use rig::Rig;
@@ -102,17 +102,10 @@ pub async fn run(args: FleetArgs) -> Result<ExitCode> {
 /// Starts everything for one size, measures, and stops everything.
 async fn one_size(args: &FleetArgs, programs: &Programs, plan: Plan) -> Result<Size> {
     let run_dir = RunDir::claim(&args.dir.join(format!("{}-nodes", plan.nodes)))?;
-    let logs = run_dir.logs();
     let spinner = Spinner::stderr();
     let mut rig = Rig::default();
-    let outcome = tokio::select! {
-        outcome = run::measure(args, programs, &run_dir, plan, &mut rig, &spinner) => outcome,
-        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
-    };
+    let measured = run::measure(args, programs, &run_dir, plan, &mut rig, &spinner);
+    let outcome = unless_interrupted(measured).await;
     rig.stop().await;
-    match &outcome {
-        Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
-        Err(_) => eprintln!("logs of this run: {}", logs.display()),
-    }
-    outcome
+    run_dir.conclude(outcome)
 }

@@ -14,4 +14,4 @@ pub(crate) use process::die_with;
 pub use process::{Process, ProcessSpec, Processes};
 pub use programs::Programs;
 pub use run_dir::{DEFAULT_PARENT, RunDir, RunDirError};
-pub use signal::{INTERRUPTED, interrupted};
+pub use signal::{INTERRUPTED, interrupted, unless_interrupted};

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use thiserror::Error;
 
 /// Where runs keep their state unless told otherwise: a tmpfs that only root may write.
@@ -93,6 +94,18 @@ impl RunDir {
     /// Where the log of each process goes.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
+    }
+
+    /// Ends a run: after a success its files go, after a failure its logs are named on standard error.
+    ///
+    /// # Errors
+    /// The run's own, and that its files cannot be removed.
+    pub fn conclude<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+        match &outcome {
+            Ok(_) => self.clear().context("cannot remove the run's files")?,
+            Err(_) => eprintln!("logs of this run: {}", self.logs().display()),
+        }
+        outcome
     }
 
     /// Removes everything but the lock file.

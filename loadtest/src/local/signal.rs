@@ -1,5 +1,6 @@
 //! Ending in good order: one signal asks, the second one insists.
 
+use anyhow::{Result, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code of a run that the user cut short.
@@ -14,6 +15,18 @@ pub async fn interrupted() -> &'static str {
         std::process::exit(i32::from(INTERRUPTED));
     });
     name
+}
+
+/// What `work` comes to, or an error when a signal comes first. `work` is dropped then: what it
+/// started has its owner outside, to be stopped in order.
+///
+/// # Errors
+/// Those of `work`, and the signal.
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        outcome = work => outcome,
+        signal = interrupted() => Err(anyhow!("stopped by {signal}")),
+    }
 }
 
 async fn next() -> &'static str {

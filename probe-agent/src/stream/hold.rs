@@ -35,7 +35,7 @@ fn delays(first: Duration, last: Duration) -> ExponentialBackoff {
 }
 
 /// Holds one stream, until it has ended and is not wanted any more.
-pub(super) async fn hold(endpoint: Endpoint, common: &Common, wanted: watch::Receiver<bool>) {
+pub(super) async fn hold(endpoint: Endpoint, common: &Common, mut wanted: watch::Receiver<bool>) {
     let (mut delays, mut detours) = (backoff(), elsewhere());
     let mut last = String::new();
     while *wanted.borrow() {
@@ -46,6 +46,8 @@ pub(super) async fn hold(endpoint: Endpoint, common: &Common, wanted: watch::Rec
             tracing::debug!(uri = %endpoint.uri(), scaler, retry_in = ?delay, "reached already");
             tokio::select! {
                 () = common.until_left(scaler) => {}
+                // One that is wanted again after this begins anew.
+                _ = wanted.wait_for(|wanted| !wanted) => {}
                 () = sleep(delay) => {}
             }
             delays = backoff();

@@ -36,6 +36,7 @@
 
 pub mod boot_time;
 pub mod candidate;
+mod identity;
 pub mod record;
 pub mod runtime;
 pub mod task;
@@ -45,9 +46,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use candidate::{Candidate, Standing};
+pub use identity::identity;
 pub use record::Record;
 pub use runtime::{Pulse, Runtime, RuntimeError, UnderWay};
-pub use task::{Election, Outcome, Place, identity};
+pub use task::{Election, Outcome, Place};
 
 /// The name of the Lease unless told otherwise.
 pub const DEFAULT_LEASE: &str = "viperscale-scaler";

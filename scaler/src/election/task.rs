@@ -1,6 +1,5 @@
 //! The requests of an election.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -281,15 +280,6 @@ fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
-/// A name for this process that no other has, this one's next start included.
-pub fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().take(200).collect();
-    // Seeded by the operating system, unlike the generator of jitter, which tests may seed.
-    let unique = RandomState::new().build_hasher().finish();
-    format!("{host}_{:016x}-{}", unique, std::process::id())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,10 +295,5 @@ mod tests {
         let mut known = leader(1, 3);
         assert!(!replace_if_different(&mut known, leader(1, 4)));
         assert!(replace_if_different(&mut known, leader(2, 4)));
-    }
-
-    #[test]
-    fn two_starts_are_two_candidates() {
-        assert_ne!(identity(), identity());
     }
 }

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use demo_shop::Role;
-use probe_agent::kernel::Metric;
 use serde_json::{Value, json};
 
 use super::MetricSet;
-use crate::bench::probes::shop::policies::observed;
-use crate::shop_manifests::{NAMESPACE, ShopParameters, objects};
+use crate::bench::policies::{CORE, measuring};
+use crate::shop_manifests::{ShopParameters, objects};
 
 /// What all pods play: a role that calls nobody and works little.
 pub(super) const ROLE: Role = Role::ProductCatalog;
@@ -35,26 +34,10 @@ pub(in crate::bench) fn request_little(objects: &mut [Value]) {
 /// A policy that measures `metrics`, and changes nothing.
 pub(super) fn policy(pods: u32, metrics: MetricSet) -> Value {
     let metrics = match metrics {
-        MetricSet::Core => vec![
-            Metric::RunqLatency,
-            Metric::UserPageFaults,
-            Metric::SentBytes,
-        ],
+        MetricSet::Core => CORE.to_vec(),
         MetricSet::All => probe_agent::metrics().collect(),
     };
-    let metrics: Vec<Value> = metrics.into_iter().map(observed).collect();
-    json!({
-        "apiVersion": "viperscale.dev/v1alpha1",
-        "kind": "ScalingPolicy",
-        "metadata": {"name": ROLE.name(), "namespace": NAMESPACE},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": ROLE.name()},
-            "mode": "DryRun",
-            "minReplicas": pods,
-            "maxReplicas": pods,
-            "metrics": metrics,
-        },
-    })
+    measuring(ROLE, metrics, (pods, pods))
 }
 
 #[cfg(test)]

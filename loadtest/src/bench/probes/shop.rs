@@ -12,7 +12,7 @@
 mod drive;
 mod order;
 mod overhead;
-pub(in crate::bench) mod policies;
+pub(super) mod policies;
 mod rig;
 mod text;
 mod tools;
@@ -21,12 +21,12 @@ mod verdict;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 pub(crate) use overhead::{Overhead, ShopReport};
 
-use crate::local::{Machine, Programs, RunDir, interrupted};
+use crate::local::{Machine, Programs, RunDir, unless_interrupted};
 use crate::locust::{Locust, Spinner};
 use drive::Driver;
 use order::order;
@@ -67,24 +67,14 @@ pub(super) async fn measure(args: &ShopArgs, dir: &Path) -> Result<ShopReport> {
     Machine::inspect(&[&programs.probe_agent, &programs.scaler, &programs.demo_shop]).check()?;
     let spinner = Spinner::stderr();
     let tell = |step: &str| spinner.step(step);
-    let locust = tokio::select! {
-        locust = Locust::ensure(&tell) => locust?,
-        signal = interrupted() => anyhow::bail!("stopped by {signal}"),
-    };
+    let locust = unless_interrupted(async { Ok(Locust::ensure(&tell).await?) }).await?;
     let run_dir = RunDir::claim(dir)?;
-    let logs = run_dir.logs();
 
     let mut rig = Rig::default();
-    let outcome = tokio::select! {
-        outcome = take_turns(args, &programs, &run_dir, &locust, &mut rig, &spinner) => outcome,
-        signal = interrupted() => Err(anyhow::anyhow!("stopped by {signal}")),
-    };
+    let turns = take_turns(args, &programs, &run_dir, &locust, &mut rig, &spinner);
+    let outcome = unless_interrupted(turns).await;
     rig.stop().await;
-    match &outcome {
-        Ok(_) => run_dir.clear().context("cannot remove the run's files")?,
-        Err(_) => eprintln!("logs of this run: {}", logs.display()),
-    }
-    outcome
+    run_dir.conclude(outcome)
 }
 
 async fn take_turns(

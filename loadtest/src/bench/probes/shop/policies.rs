@@ -1,11 +1,9 @@
 //! What is measured of the shop, as policies that change no replica.
 
 use demo_shop::Role;
-use probe_agent::kernel::Metric;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::shop_manifests::NAMESPACE;
+use crate::bench::policies::{CORE, measuring};
 
 /// Who measures how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,13 +20,6 @@ pub(in crate::bench::probes) enum State {
     /// Nobody of ours; a bpftrace script runs.
     Bpftrace,
 }
-
-/// The critical metrics of the thesis' table 5.
-const CORE: [Metric; 3] = [
-    Metric::RunqLatency,
-    Metric::UserPageFaults,
-    Metric::SentBytes,
-];
 
 impl State {
     /// Those that need no other tool.
@@ -53,39 +44,11 @@ impl State {
             Self::All => probe_agent::metrics().collect(),
         };
         let documents = Role::ALL.map(|role| {
-            let policy = policy(role, &metrics, replicas);
+            let policy = measuring(role, metrics.clone(), (1, replicas.max(1)));
             serde_yaml::to_string(&policy).expect("JSON is YAML")
         });
         Some(documents.join("---\n"))
     }
-}
-
-/// How a metric stands in a policy that changes nothing.
-pub(in crate::bench) fn observed(metric: Metric) -> Value {
-    let name = probe_agent::metric_name(metric);
-    match metric {
-        // A policy has at least one metric with a threshold.
-        Metric::RunqLatency => {
-            json!({"name": name, "statistic": "p95", "threshold": "1s", "response": "Step"})
-        }
-        _ => json!({"name": name, "response": "Observe"}),
-    }
-}
-
-fn policy(role: Role, metrics: &[Metric], replicas: u32) -> Value {
-    let metrics: Vec<Value> = metrics.iter().copied().map(observed).collect();
-    json!({
-        "apiVersion": "viperscale.dev/v1alpha1",
-        "kind": "ScalingPolicy",
-        "metadata": {"name": role.name(), "namespace": NAMESPACE},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": role.name()},
-            "mode": "DryRun",
-            "minReplicas": 1,
-            "maxReplicas": replicas.max(1),
-            "metrics": metrics,
-        },
-    })
 }
 
 #[cfg(test)]

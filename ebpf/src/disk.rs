@@ -4,6 +4,9 @@
 //! request is charged by what it carries: the cgroup that its first bio was made for. Sizes count when
 //! the device gets the request, merged or split as the block layer saw fit; flushes and discards,
 //! which move no data, do not count.
+//!
+//! A driver without room hands a request back, and it is issued again later. It is one request: its size
+//! counts the first time, its latency from the last. In between it stands in the table without a time.
 
 use aya_ebpf::{
     helpers::generated::bpf_ktime_get_ns,
@@ -24,6 +27,9 @@ use crate::{
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const ZONE_APPEND: u32 = 7;
+
+/// Instead of the time, of a request that is with the driver no more.
+const HANDED_BACK: u64 = 0;
 
 #[map]
 static REQUESTS: HashMap<u64, Departure> = HashMap::with_max_entries(ENTRIES, 0);
@@ -58,11 +64,13 @@ fn issue(request: *const u8) -> i32 {
         Some(at) if counts => container::config(at).map(|config| (at, config)),
         _ => None,
     };
+    let earlier = forget(request);
     let Some((at, config)) = measured else {
-        forget(request);
         return 0;
     };
-    if sampled(config.thresholds[index::DISK_IO_SIZE])
+    let again = matches!(earlier, Some(Departure { at: whose, at_ns: HANDED_BACK }) if whose == at);
+    if !again
+        && sampled(config.thresholds[index::DISK_IO_SIZE])
         && let Some(cell) = DISK.get_ptr_mut(at.slot)
     {
         // SAFETY: a cell of this CPU, whose sizes one program writes.
@@ -81,16 +89,47 @@ fn issue(request: *const u8) -> i32 {
     0
 }
 
-/// A request that is not measured has the address of an earlier one, whose end was not seen: without
-/// this its own end would be taken for that one's.
+/// Removes what the table has of this address: the same request that was handed back, or an earlier one
+/// whose end was not seen, and which is lost; a later end would be taken for its own.
 #[inline(always)]
-fn forget(request: *const u8) {
+fn forget(request: *const u8) -> Option<Departure> {
     let key = request as u64;
     // A look-up takes no lock, and there is hardly ever anything to remove.
-    // SAFETY: only whether it is there is asked.
-    if unsafe { REQUESTS.get(&key) }.is_some() {
-        let _gone = REQUESTS.remove(&key);
+    // SAFETY: no other request has this address, so nobody else changes or removes the entry.
+    let earlier = (unsafe { REQUESTS.get(&key) }).copied()?;
+    let _gone = REQUESTS.remove(&key);
+    if earlier.at_ns != HANDED_BACK {
+        lost::request();
     }
+    Some(earlier)
+}
+
+/// `block_rq_requeue(rq)`: the driver had no room for a request that it was given.
+#[btf_tracepoint(function = "block_rq_requeue")]
+pub fn block_rq_requeue(ctx: BtfTracePointContext) -> i32 {
+    hand_back(ctx.arg(0))
+}
+
+/// `block_rq_requeue(q, rq)`, as kernels before 5.11 had it.
+#[btf_tracepoint(function = "block_rq_requeue")]
+pub fn block_rq_requeue_5_10(ctx: BtfTracePointContext) -> i32 {
+    hand_back(ctx.arg(1))
+}
+
+#[inline(always)]
+fn hand_back(request: *const u8) -> i32 {
+    // SAFETY: an argument that the verifier types.
+    let Some(at) = (unsafe { container::of_request(request) }) else {
+        return 0;
+    };
+    let departure = Departure {
+        at,
+        at_ns: HANDED_BACK,
+    };
+    if REQUESTS.insert(&(request as u64), &departure, 0).is_err() {
+        lost::request();
+    }
+    0
 }
 
 /// `block_rq_complete(rq, error, bytes)`: so many bytes of a request are done, perhaps not all.

@@ -1,4 +1,4 @@
-//! What could not be followed to its end, because a table had no room.
+//! What could not be followed to its end: a table had no room, or the end was not seen.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use ebpf_common::LostCell;
@@ -6,7 +6,7 @@ use ebpf_common::LostCell;
 #[map]
 static LOST: PerCpuArray<LostCell> = PerCpuArray::with_max_entries(1, 0);
 
-/// A disk request was not noted.
+/// A disk request was not noted, or its end not seen.
 #[inline(always)]
 pub(crate) fn request() {
     if let Some(cell) = LOST.get_ptr_mut(0) {

@@ -6,6 +6,7 @@
 //!  page_fault_*, tlb_flush        current task                        ─▶ COUNTS[slot]
 //!  mm_filemap_*, dirty_folio      current task                        ─▶ CACHE[slot]
 //!  block_rq_issue ─ REQUESTS ─┐   cgroup of the request's bio         ─▶ DISK[slot]
+//!    block_rq_requeue ─▲      │
 //!           block_rq_complete ┘
 //!  sock_send/recv_length          current task                        ─▶ NET[slot]
 //!  tcp_retransmit_*, kfree_skb    cgroup of the socket                ─▶ COUNTS[slot]

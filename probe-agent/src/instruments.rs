@@ -74,7 +74,7 @@ pub fn describe() {
     );
     describe_counter!(
         LOST,
-        "Disk requests and DNS queries that were not followed, because too many were under way."
+        "Disk requests and DNS queries that were not followed to their end: too many were under way, or it was not seen."
     );
     describe_gauge!(
         SUPPORT,

@@ -154,7 +154,7 @@ impl CacheCell {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostCell {
-    /// Disk requests whose issue was not noted.
+    /// Disk requests whose issue was not noted, or whose end was not seen.
     pub requests: u64,
     /// DNS queries that were not noted.
     pub queries: u64,

@@ -27,8 +27,8 @@ pub(super) struct Findings {
 pub(super) struct Variants {
     /// `sched_switch(preempt, prev_state, prev, next)`: 5.18 alone.
     pub(super) switch_state_second: bool,
-    /// `block_rq_issue(q, rq)`: before 5.11.
-    pub(super) issue_request_second: bool,
+    /// `block_rq_issue(q, rq)` and `block_rq_requeue(q, rq)`: before 5.11.
+    pub(super) request_second: bool,
 }
 
 /// Reads everything, for containers that are cgroups of the options' tree.
@@ -51,7 +51,7 @@ pub(super) fn read(types: &Types, options: &Options) -> Result<Findings, KernelE
             | Hook::FilemapMapPages
             | Hook::FilemapAdd
             | Hook::DirtyFolio => &found.files,
-            Hook::BlockIssue | Hook::BlockComplete => &found.disks,
+            Hook::BlockIssue | Hook::BlockRequeue | Hook::BlockComplete => &found.disks,
             Hook::SockSendLength | Hook::SockRecvLength => &found.sockets,
             Hook::TcpRetransmit | Hook::TcpSynack | Hook::FreePacket => &found.owners,
             Hook::CgroupEgress | Hook::CgroupIngress => return packets(options),

@@ -183,7 +183,8 @@ impl Kernel {
         self.refused_full
     }
 
-    /// How many disk requests and DNS queries could not be followed, because too many were under way.
+    /// How many disk requests and DNS queries could not be followed to their end: too many
+    /// were under way, or the end was not seen.
     pub fn lost(&self) -> Result<u64, KernelError> {
         let now = self
             .object

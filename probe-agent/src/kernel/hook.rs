@@ -2,7 +2,8 @@
 
 use aya::programs::CgroupSkbAttachType;
 
-/// One of them.
+/// One of them. They are attached in this order and detached in the opposite one: where something ends
+/// comes before where it begins, so that no end is missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hook {
     /// Also needs the flush program.
@@ -15,19 +16,20 @@ pub(super) enum Hook {
     FilemapMapPages,
     FilemapAdd,
     DirtyFolio,
-    BlockIssue,
     BlockComplete,
+    BlockRequeue,
+    BlockIssue,
     SockSendLength,
     SockRecvLength,
     TcpRetransmit,
     TcpSynack,
     FreePacket,
-    CgroupEgress,
     CgroupIngress,
+    CgroupEgress,
 }
 
 impl Hook {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::SchedSwitch,
         Self::PageFaultUser,
         Self::PageFaultKernel,
@@ -37,15 +39,16 @@ impl Hook {
         Self::FilemapMapPages,
         Self::FilemapAdd,
         Self::DirtyFolio,
-        Self::BlockIssue,
         Self::BlockComplete,
+        Self::BlockRequeue,
+        Self::BlockIssue,
         Self::SockSendLength,
         Self::SockRecvLength,
         Self::TcpRetransmit,
         Self::TcpSynack,
         Self::FreePacket,
-        Self::CgroupEgress,
         Self::CgroupIngress,
+        Self::CgroupEgress,
     ];
 
     /// What it is called in messages: the kernel's name of a tracepoint, our name of the others.
@@ -60,8 +63,9 @@ impl Hook {
             Self::FilemapMapPages => "mm_filemap_map_pages",
             Self::FilemapAdd => "mm_filemap_add_to_page_cache",
             Self::DirtyFolio => "writeback_dirty_folio",
-            Self::BlockIssue => "block_rq_issue",
             Self::BlockComplete => "block_rq_complete",
+            Self::BlockRequeue => "block_rq_requeue",
+            Self::BlockIssue => "block_rq_issue",
             Self::SockSendLength => "sock_send_length",
             Self::SockRecvLength => "sock_recv_length",
             Self::TcpRetransmit => "tcp_retransmit_skb",

@@ -129,7 +129,7 @@ impl Maps {
         Ok(cells)
     }
 
-    /// Disk requests and DNS queries that there was no room to follow, since the maps were made.
+    /// Disk requests and DNS queries that were not followed to their end, since the maps were made.
     pub(super) fn lost(&self) -> Result<u64, KernelError> {
         let lost = sum(&self.lost, 0, names::LOST)?;
         Ok(lost.requests + lost.queries)

@@ -99,14 +99,14 @@ impl Object {
             }
         }
         let unneeded: Vec<Hook> = self.attached.difference(wanted).copied().collect();
-        for hook in unneeded {
-            self.unload(hook);
-            self.attached.remove(&hook);
+        for hook in unneeded.iter().rev() {
+            self.unload(*hook);
+            self.attached.remove(hook);
         }
-        Ok(())
+        self.forget_what_was_missed(&unneeded)
     }
 
-    /// While the hook at which something ends was not attached, it may have ended.
+    /// While the hook at which something ends is not attached, it may end unseen.
     fn forget_what_was_missed(&mut self, missing: &[Hook]) -> Result<(), KernelError> {
         if missing.contains(&Hook::BlockComplete) {
             self.maps.forget_requests()?;
@@ -155,7 +155,8 @@ impl Object {
         let variants = self.plan.variants;
         match hook {
             Hook::SchedSwitch if variants.switch_state_second => "sched_switch_5_18",
-            Hook::BlockIssue if variants.issue_request_second => "block_rq_issue_5_10",
+            Hook::BlockIssue if variants.request_second => "block_rq_issue_5_10",
+            Hook::BlockRequeue if variants.request_second => "block_rq_requeue_5_10",
             _ => hook.name(),
         }
     }

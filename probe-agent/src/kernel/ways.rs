@@ -32,8 +32,8 @@ const METRICS: [(Metric, &[Way]); 15] = [
     (Metric::KernelPageFaults, &[Way { hooks: &[Hook::PageFaultKernel], differs: "" }]),
     (Metric::UserPageFaults, &[Way { hooks: &[Hook::PageFaultUser], differs: "" }]),
     (Metric::TlbFlushes, &[Way { hooks: &[Hook::TlbFlush], differs: "" }]),
-    (Metric::DiskIoSize, &[Way { hooks: &[Hook::BlockIssue], differs: "" }]),
-    (Metric::DiskIoLatency, &[Way { hooks: &[Hook::BlockIssue, Hook::BlockComplete], differs: "" }]),
+    (Metric::DiskIoSize, &[Way { hooks: &[Hook::BlockIssue, Hook::BlockRequeue], differs: "" }]),
+    (Metric::DiskIoLatency, &[Way { hooks: &[Hook::BlockIssue, Hook::BlockRequeue, Hook::BlockComplete], differs: "" }]),
     (Metric::SentBytes, &[
         Way { hooks: &[Hook::SockSendLength], differs: "" },
         Way { hooks: &[Hook::CgroupEgress], differs: ON_THE_WIRE },
@@ -209,7 +209,7 @@ mod tests {
         let needed = ways.needed([&one, &other].into_iter());
         assert_eq!(
             needed,
-            BTreeSet::from([Hook::SchedSwitch, Hook::BlockIssue])
+            BTreeSet::from([Hook::SchedSwitch, Hook::BlockRequeue, Hook::BlockIssue])
         );
         assert!(ways.feeds(Hook::SchedSwitch, &one) && !ways.feeds(Hook::SchedSwitch, &other));
     }

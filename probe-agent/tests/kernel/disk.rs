@@ -14,7 +14,7 @@ use crate::process::{Process, spin};
 use crate::scratch::{Aligned, PAGE, Scratch};
 use crate::{all_of, alone, is_measured, open, read, trees};
 
-const METRICS: [Metric; 2] = [Metric::DiskIoSize, Metric::DiskIoLatency];
+pub(crate) const METRICS: [Metric; 2] = [Metric::DiskIoSize, Metric::DiskIoLatency];
 
 /// Single pages, and blocks of sixteen.
 const SMALL: u64 = 200;
@@ -28,20 +28,25 @@ const BESIDES: u64 = 3;
 // Places on the board.
 const SPENT_NS: usize = 0;
 
+/// In how many runs the end of every request must have been seen at least once. A kernel may keep a process
+/// of its machine from being traced, and then nobody's programs run while it is interrupted, as the end of
+/// a request may do; programs that miss ends of their own doing miss some in every run.
+const RUNS: usize = 10;
+
 /// A container's cgroups: the one that names it, and where block I/O has a tree of its own, one there.
-struct Cgroups {
+pub(crate) struct Cgroups {
     own: Cgroup,
     io: Option<Cgroup>,
 }
 
 impl Cgroups {
-    fn create(tree: Tree, name: &str) -> Self {
+    pub(crate) fn create(tree: Tree, name: &str) -> Self {
         let own = Cgroup::create(tree, name);
         let io = own.io_twin();
         Self { own, io }
     }
 
-    fn all(&self) -> Vec<&Cgroup> {
+    pub(crate) fn all(&self) -> Vec<&Cgroup> {
         [Some(&self.own), self.io.as_ref()]
             .into_iter()
             .flatten()
@@ -67,7 +72,7 @@ impl Cgroups {
             .is_ok()
     }
 
-    fn measure(&self, kernel: &mut Kernel) -> Slot {
+    pub(crate) fn measure(&self, kernel: &mut Kernel) -> Slot {
         let slot = kernel
             .add(&[self.own.id()], &all_of(&METRICS))
             .expect("it can be measured");
@@ -110,69 +115,94 @@ fn besides(size: &Totals, bytes: u64, writes: u64) -> u64 {
     besides
 }
 
+/// Whether the end of every request was seen; fails if there are more ends than requests.
+#[track_caller]
+fn all_have_ended(kernel: &Kernel, size: &Totals, latency: &Totals) -> bool {
+    let lost = kernel.lost();
+    println!(
+        "{} of {} ends seen; lost: {lost:?}",
+        latency.count, size.count
+    );
+    assert!(
+        latency.count <= size.count,
+        "each is issued once and ends once"
+    );
+    latency.count == size.count
+}
+
+/// Runs `once`, whether it has seen all it should, until it has.
+#[track_caller]
+fn in_one_of_some_runs(mut once: impl FnMut() -> bool) {
+    let seen = (0..RUNS).any(|_| once());
+    assert!(
+        seen,
+        "in none of {RUNS} runs was the end of each request seen, in its time"
+    );
+}
+
 #[test]
 fn direct_writes_have_their_size_and_no_more_than_the_writers_time() {
     let _alone = alone();
     for tree in trees() {
-        let mut kernel = open(tree);
-        if !METRICS.iter().all(|metric| is_measured(&kernel, *metric)) {
-            continue;
-        }
-        let pages = LARGE as usize * LARGE_PAGES;
-        let (file, others) = (
-            Scratch::create("ours", pages),
-            Scratch::create("others", pages),
-        );
-        let (writer, neighbour) = (
-            Cgroups::create(tree, "writer"),
-            Cgroups::create(tree, "neighbour"),
-        );
-        let (board, other_board) = (Board::new(), Board::new());
-        let slot = writer.measure(&mut kernel);
-        let mut writing = Process::spawn(&writer.all(), || write(&file, board).unwrap_or(0));
-        let mut other = Process::spawn(&neighbour.all(), || {
-            write(&others, other_board).unwrap_or(0)
-        });
-        other.start();
-        let before = writing.schedstat();
-        let truth = writing.run();
-        let cpu = writing.schedstat() - before;
-        assert_eq!(truth, other.result(), "the premise: both have written");
-        let bytes = (SMALL + LARGE * LARGE_PAGES as u64) * PAGE as u64;
-        assert_eq!(truth, bytes, "the premise: nothing was cut short");
-
-        let reading = read(&mut kernel, slot);
-        let size = &reading.metrics[&Metric::DiskIoSize];
-        let latency = &reading.metrics[&Metric::DiskIoLatency];
-        let besides = besides(size, truth, SMALL + LARGE);
-        assert_eq!(
-            size.log2_buckets[12],
-            SMALL + besides,
-            "floor(log2(4096)) is 12"
-        );
-        assert_eq!(size.log2_buckets[16], LARGE, "floor(log2(65536)) is 16");
-
-        assert_eq!(
-            latency.count,
-            size.count,
-            "each is issued once and ends once; {:?} could not be followed",
-            kernel.lost()
-        );
-        let waited = board.get(SPENT_NS);
-        // The rest of the time it ran, or waited for a CPU. Blocked it is also before the issue, while
-        // the device takes no further request, which is no latency of the device: up to an eighth of
-        // the time was seen. Half a latency would still be found.
-        let blocked = waited.saturating_sub(cpu.on_cpu_ns + cpu.wait_ns);
-        println!(
-            "{tree:?}: {} ns of the writer's {waited} ns, of {blocked} in which it was blocked",
-            latency.sum
-        );
-        assert!(
-            (blocked / 4 * 3..=waited).contains(&latency.sum),
-            "{tree:?}: {} ns in the disk of {waited} ns in the calls, {blocked} of them blocked",
-            latency.sum
-        );
+        in_one_of_some_runs(|| direct_writes_are_right(tree));
     }
+}
+
+/// Whether all latencies were seen; fails if anything else is not as it should be.
+fn direct_writes_are_right(tree: Tree) -> bool {
+    let mut kernel = open(tree);
+    if !METRICS.iter().all(|metric| is_measured(&kernel, *metric)) {
+        return true;
+    }
+    let pages = LARGE as usize * LARGE_PAGES;
+    let (file, others) = (
+        Scratch::create("ours", pages),
+        Scratch::create("others", pages),
+    );
+    let (writer, neighbour) = (
+        Cgroups::create(tree, "writer"),
+        Cgroups::create(tree, "neighbour"),
+    );
+    let (board, other_board) = (Board::new(), Board::new());
+    let slot = writer.measure(&mut kernel);
+    let mut writing = Process::spawn(&writer.all(), || write(&file, board).unwrap_or(0));
+    let mut other = Process::spawn(&neighbour.all(), || {
+        write(&others, other_board).unwrap_or(0)
+    });
+    other.start();
+    let before = writing.schedstat();
+    let truth = writing.run();
+    let cpu = writing.schedstat() - before;
+    assert_eq!(truth, other.result(), "the premise: both have written");
+    let bytes = (SMALL + LARGE * LARGE_PAGES as u64) * PAGE as u64;
+    assert_eq!(truth, bytes, "the premise: nothing was cut short");
+
+    let reading = read(&mut kernel, slot);
+    let size = &reading.metrics[&Metric::DiskIoSize];
+    let latency = &reading.metrics[&Metric::DiskIoLatency];
+    let besides = besides(size, truth, SMALL + LARGE);
+    assert_eq!(
+        size.log2_buckets[12],
+        SMALL + besides,
+        "floor(log2(4096)) is 12"
+    );
+    assert_eq!(size.log2_buckets[16], LARGE, "floor(log2(65536)) is 16");
+
+    let waited = board.get(SPENT_NS);
+    assert!(
+        latency.sum <= waited,
+        "{tree:?}: {} ns in the disk of {waited} ns in the calls",
+        latency.sum
+    );
+    // The rest of the time it ran, or waited for a CPU. Blocked it is also before the issue, while the
+    // device takes no further request, which is no latency of the device: up to an eighth of the time
+    // was seen, and more on a busy disk. Half a latency would still be found.
+    let blocked = waited.saturating_sub(cpu.on_cpu_ns + cpu.wait_ns);
+    println!(
+        "{tree:?}: {} ns of the writer's {waited} ns, of {blocked} in which it was blocked",
+        latency.sum
+    );
+    all_have_ended(&kernel, size, latency) && latency.sum >= blocked / 4 * 3
 }
 
 /// Writes that a limited container makes, and how many a second it may.
@@ -195,40 +225,39 @@ fn write_limited(scratch: &Scratch, board: Board) -> io::Result<u64> {
 fn what_a_kernel_thread_issues_is_whose_write_it_was() {
     let _alone = alone();
     for tree in trees() {
-        let mut kernel = open(tree);
-        if !METRICS.iter().all(|metric| is_measured(&kernel, *metric)) {
-            continue;
-        }
-        let (file, board) = (Scratch::create("limited", LIMITED as usize), Board::new());
-        let writer = Cgroups::create(tree, "limited");
-        if !writer.limit_writes(&file, PER_SECOND) {
-            continue;
-        }
-        let slot = writer.measure(&mut kernel);
-        let truth =
-            Process::spawn(&writer.all(), || write_limited(&file, board).unwrap_or(0)).run();
-        assert_eq!(truth, LIMITED * PAGE as u64, "the premise: it has written");
-        let waited = board.get(SPENT_NS);
-        assert!(
-            waited > LIMITED * 1_000_000_000 / PER_SECOND / 2,
-            "the premise: a thread of the kernel's has held them back: {waited} ns"
-        );
-        let reading = read(&mut kernel, slot);
-        let size = &reading.metrics[&Metric::DiskIoSize];
-        besides(size, truth, LIMITED);
-        let latency = &reading.metrics[&Metric::DiskIoLatency];
-        assert_eq!(
-            latency.count,
-            size.count,
-            "each is issued once and ends once; {:?} could not be followed",
-            kernel.lost()
-        );
-        assert!(
-            latency.sum < waited / 2,
-            "{tree:?}: {} ns of {waited}: the disk is not slow, it was not asked",
-            latency.sum
-        );
+        in_one_of_some_runs(|| limited_writes_are_right(tree));
     }
+}
+
+/// Whether all latencies were seen; fails if anything else is not as it should be.
+fn limited_writes_are_right(tree: Tree) -> bool {
+    let mut kernel = open(tree);
+    if !METRICS.iter().all(|metric| is_measured(&kernel, *metric)) {
+        return true;
+    }
+    let (file, board) = (Scratch::create("limited", LIMITED as usize), Board::new());
+    let writer = Cgroups::create(tree, "limited");
+    if !writer.limit_writes(&file, PER_SECOND) {
+        return true;
+    }
+    let slot = writer.measure(&mut kernel);
+    let truth = Process::spawn(&writer.all(), || write_limited(&file, board).unwrap_or(0)).run();
+    assert_eq!(truth, LIMITED * PAGE as u64, "the premise: it has written");
+    let waited = board.get(SPENT_NS);
+    assert!(
+        waited > LIMITED * 1_000_000_000 / PER_SECOND / 2,
+        "the premise: a thread of the kernel's has held them back: {waited} ns"
+    );
+    let reading = read(&mut kernel, slot);
+    let size = &reading.metrics[&Metric::DiskIoSize];
+    besides(size, truth, LIMITED);
+    let latency = &reading.metrics[&Metric::DiskIoLatency];
+    assert!(
+        latency.sum < waited / 2,
+        "{tree:?}: {} ns of {waited}: the disk is not slow, it was not asked",
+        latency.sum
+    );
+    all_have_ended(&kernel, size, latency)
 }
 
 /// Dirties the page cache and has the kernel's own threads write it.

@@ -118,7 +118,7 @@ fn features_matter_alike_for_either_tree() {
 }
 
 /// Each tracepoint, the metrics that cannot do without it, and those that become worse.
-const TRACEPOINTS: [(&str, &[Metric], &[Metric]); 16] = [
+const TRACEPOINTS: [(&str, &[Metric], &[Metric]); 17] = [
     (
         "sched_switch",
         &[Metric::OnCpuTime, Metric::OffCpuTime, Metric::RunqLatency],
@@ -138,6 +138,11 @@ const TRACEPOINTS: [(&str, &[Metric], &[Metric]); 16] = [
     ("writeback_dirty_folio", &[Metric::PageCacheHitRatio], &[]),
     (
         "block_rq_issue",
+        &[Metric::DiskIoSize, Metric::DiskIoLatency],
+        &[],
+    ),
+    (
+        "block_rq_requeue",
         &[Metric::DiskIoSize, Metric::DiskIoLatency],
         &[],
     ),

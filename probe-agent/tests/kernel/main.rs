@@ -23,6 +23,7 @@ mod disk;
 mod dns;
 mod faults;
 mod features;
+mod handed_back;
 mod lifecycle;
 mod mapped_files;
 mod off_cpu;

@@ -158,7 +158,7 @@ fn disks(types: &Types, layout: &mut Layout, variants: &mut Variants) -> Result<
         .map_err(|why| format!("{why}; it needs CONFIG_BLK_CGROUP=y"))?;
     layout.group_blkcg = known(types, "blkcg_gq", &["blkcg"])?;
     layout.blkcg_cgroup = known(types, "blkcg", &["css", "cgroup"])?;
-    variants.issue_request_second = types
+    variants.request_second = types
         .arguments("block_rq_issue")
         .is_some_and(|arguments| arguments.len() == 2);
     Ok(())

@@ -105,7 +105,7 @@ impl Autoscaler {
         } = &self.policy;
         let doubts = contradiction::find(metrics, &serving, windows, *window, now);
         groups.set_aside(&doubts);
-        let counts = groups.counts(windows, now);
+        let counts = groups.counts(now);
         let evidence = self.evidence(observation, &groups, now);
         self.silence.hear(&evidence, now);
         let situation = (observation, current);

@@ -20,7 +20,7 @@ use std::time::Duration;
 use foldhash::HashMap;
 
 use crate::doubts::Metrics;
-use crate::observation::PodObservation;
+use crate::pods::MeasuredPod;
 use crate::policy::MetricPolicy;
 use crate::sample::PodUid;
 use crate::time::Timestamp;
@@ -55,7 +55,7 @@ impl fmt::Display for Contradiction {
 /// The pods whose samples inside `window` contradict each other, and how.
 pub(crate) fn find<'a>(
     metrics: &[MetricPolicy],
-    pods: &[&'a PodObservation],
+    pods: &[MeasuredPod<'a>],
     windows: &Windows,
     window: Duration,
     now: Timestamp,
@@ -70,23 +70,23 @@ pub(crate) fn find<'a>(
     cores_on.reserve(pods.len());
     for pod in pods {
         for container in &pod.containers {
-            let samples = windows.recent(&pod.uid, &container.name, window, now);
+            let samples = pod.windows.recent(&container.name, window, now);
             let mut on_cpu = Duration::ZERO;
             let mut elapsed = Duration::ZERO;
             for sample in samples.into_iter().flatten() {
                 let doubts = sample.doubts();
                 if doubts.throttling() {
-                    found.insert(&pod.uid, Contradiction::Throttling);
+                    found.insert(&pod.pod.uid, Contradiction::Throttling);
                 }
                 if doubts.distribution(percentiles) {
-                    found.insert(&pod.uid, Contradiction::Distribution);
+                    found.insert(&pod.pod.uid, Contradiction::Distribution);
                 }
                 if let Some(time) = sample.on_cpu() {
                     on_cpu = on_cpu.saturating_add(time);
                     elapsed = elapsed.saturating_add(sample.interval());
                 }
             }
-            if let (Some(node), false) = (pod.node.as_deref(), elapsed.is_zero()) {
+            if let (Some(node), false) = (pod.pod.node.as_deref(), elapsed.is_zero()) {
                 // A stint that began before the first interval is charged to it as a whole.
                 *cores_on.entry(node).or_default() +=
                     on_cpu.as_secs_f64() / (elapsed.as_secs_f64() + CPU_SLACK_SECONDS);
@@ -108,7 +108,7 @@ pub(crate) fn find<'a>(
             .as_deref()
             .is_some_and(|node| cores_on.contains_key(node))
         {
-            found.entry(&pod.uid).or_insert(Contradiction::CpuTime);
+            found.entry(&pod.pod.uid).or_insert(Contradiction::CpuTime);
         }
     }
     found

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::metric::{Kind, Metric};
 use crate::observation::PodObservation;
+use crate::pods::MeasuredPod;
 use crate::policy::MetricPolicy;
 use crate::sample::MetricDelta;
 use crate::statistic::Statistic;
 use crate::time::Timestamp;
 use crate::unit::Unit;
-use crate::windows::Windows;
 
 /// What a metric amounts to over a window and a set of pods.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +33,7 @@ pub(crate) struct Measurement {
 /// are per pod: summed over its containers, then the mean over the pods.
 pub(crate) fn measure(
     policy: &MetricPolicy,
-    pods: &[&PodObservation],
-    windows: &Windows,
+    pods: &[MeasuredPod<'_>],
     window: Duration,
     now: Timestamp,
 ) -> Measurement {
@@ -44,7 +43,7 @@ pub(crate) fn measure(
     let mut used = 0;
     for pod in pods {
         of_one.clear();
-        if let Some(rate) = add_pod(policy, pod, windows, window, now, &mut of_one) {
+        if let Some(rate) = add_pod(policy, pod, window, now, &mut of_one) {
             all.merge(&of_one);
             rates += rate;
             used += 1;
@@ -67,8 +66,7 @@ pub(crate) fn measure(
 /// a wanted container is silent.
 fn add_pod(
     policy: &MetricPolicy,
-    pod: &PodObservation,
-    windows: &Windows,
+    pod: &MeasuredPod<'_>,
     window: Duration,
     now: Timestamp,
     all: &mut MetricDelta,
@@ -77,7 +75,7 @@ fn add_pod(
     for container in wanted_containers(policy.container.as_deref(), pod) {
         let mut elapsed = Duration::ZERO;
         let before = growth(policy.metric, all);
-        for sample in windows.recent(&pod.uid, container, window, now)? {
+        for sample in pod.windows.recent(container, window, now)? {
             if let Some(measured) = sample.metric(policy.metric) {
                 measured.merge_into(all);
                 elapsed = elapsed.saturating_add(sample.interval());

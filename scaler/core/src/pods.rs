@@ -1,13 +1,29 @@
 //! Sorts the pods of a deployment the way the HPA does.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use crate::Timestamp;
 use crate::decision::PodCounts;
 use crate::observation::{Observation, PodObservation, PodPhase};
 use crate::sample::PodUid;
-use crate::windows::Windows;
+use crate::windows::PodWindows;
+
+/// A pod, and what was measured of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MeasuredPod<'a> {
+    pub(crate) pod: &'a PodObservation,
+    pub(crate) windows: PodWindows<'a>,
+}
+
+impl Deref for MeasuredPod<'_> {
+    type Target = PodObservation;
+
+    fn deref(&self) -> &PodObservation {
+        self.pod
+    }
+}
 
 /// The pods of a deployment, sorted.
 ///
@@ -21,11 +37,11 @@ use crate::windows::Windows;
 #[derive(Debug)]
 pub(crate) struct Groups<'a> {
     /// Ready for longer than the warm-up: judged by their samples, or missing without.
-    pub(crate) ready: Vec<&'a PodObservation>,
+    pub(crate) ready: Vec<MeasuredPod<'a>>,
     /// Ready and serving, yet too young to be judged by what they do.
-    pub(crate) warming: Vec<&'a PodObservation>,
+    pub(crate) warming: Vec<MeasuredPod<'a>>,
     /// Ready and serving, of an older ReplicaSet, and spoken for by newer pods.
-    pub(crate) leaving: Vec<&'a PodObservation>,
+    pub(crate) leaving: Vec<MeasuredPod<'a>>,
     /// Ready for longer than the warm-up, with samples that contradict each other.
     pub(crate) contradictory: u32,
     /// Pending, not ready, or asked for and not even there.
@@ -45,12 +61,16 @@ impl<'a> Groups<'a> {
             ignored: 0,
         };
         for pod in &observation.pods {
+            let measured = || MeasuredPod {
+                pod,
+                windows: observation.windows.of(&pod.uid),
+            };
             match pod.phase {
                 _ if pod.terminating => groups.ignored += 1,
                 PodPhase::Failed | PodPhase::Succeeded => groups.ignored += 1,
                 PodPhase::Running if pod.ready => match pod.age {
-                    Some(age) if age >= warmup => groups.ready.push(pod),
-                    _ => groups.warming.push(pod),
+                    Some(age) if age >= warmup => groups.ready.push(measured()),
+                    _ => groups.warming.push(measured()),
                 },
                 PodPhase::Pending | PodPhase::Unknown | PodPhase::Running => groups.starting += 1,
             }
@@ -77,7 +97,7 @@ impl<'a> Groups<'a> {
 
     /// Takes the pods that are not believed out of those whose samples count.
     pub(crate) fn set_aside<T>(&mut self, doubted: &BTreeMap<&PodUid, T>) {
-        let believed = |pod: &&PodObservation| !doubted.contains_key(&pod.uid);
+        let believed = |pod: &MeasuredPod<'_>| !doubted.contains_key(&pod.uid);
         let (ready, warming) = (self.ready.len(), self.warming.len());
         self.ready.retain(believed);
         self.warming.retain(believed);
@@ -87,7 +107,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Those pods: first the settled ones, then the warming.
-    pub(crate) fn all_serving(&self) -> Vec<&'a PodObservation> {
+    pub(crate) fn all_serving(&self) -> Vec<MeasuredPod<'a>> {
         let settled = self.ready.iter().chain(&self.leaving);
         settled.chain(&self.warming).copied().collect()
     }
@@ -103,12 +123,11 @@ impl<'a> Groups<'a> {
     }
 
     /// How many of each; a ready pod is missing when all of its containers are silent.
-    pub(crate) fn counts(&self, windows: &Windows, now: Timestamp) -> PodCounts {
-        let silent = |pod: &&&PodObservation| {
+    pub(crate) fn counts(&self, now: Timestamp) -> PodCounts {
+        let silent = |pod: &&MeasuredPod<'_>| {
             pod.containers.iter().all(|container| {
-                windows
-                    .recent(&pod.uid, &container.name, Duration::ZERO, now)
-                    .is_none()
+                let latest = pod.windows.recent(&container.name, Duration::ZERO, now);
+                latest.is_none()
             })
         };
         let missing = self.ready.iter().filter(silent).count() as u32;

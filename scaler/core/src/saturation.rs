@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::observation::PodObservation;
+use crate::pods::MeasuredPod;
 use crate::sample::{NodeSample, Scheduling};
 use crate::time::Timestamp;
 use crate::windows::Windows;
@@ -21,7 +21,7 @@ const THROTTLED_WAIT: f64 = 0.5;
 /// node is full, which they cure only on another node. So: every node of these pods is full, no
 /// other node that reports has room, and the waiting is not explained by the pods' own quotas.
 pub(crate) fn explain(
-    pods: &[&PodObservation],
+    pods: &[MeasuredPod<'_>],
     windows: &Windows,
     window: Duration,
     now: Timestamp,
@@ -41,7 +41,7 @@ pub(crate) fn explain(
     // The window dilutes what has just begun: after a step of load, the newest samples alone may
     // show that the pods have met their quota.
     for window in [window, Duration::ZERO] {
-        let (scheduling, seconds) = scheduling_of(pods, windows, window, now);
+        let (scheduling, seconds) = scheduling_of(pods, window, now);
         if waits_for_its_quota(&scheduling, seconds) {
             return None;
         }
@@ -70,17 +70,12 @@ fn busy_share(windows: &Windows, node: &str, window: Duration, now: Timestamp) -
 }
 
 /// What the scheduler did to all containers of `pods`, and the container-seconds it is over.
-fn scheduling_of(
-    pods: &[&PodObservation],
-    windows: &Windows,
-    window: Duration,
-    now: Timestamp,
-) -> (Scheduling, f64) {
+fn scheduling_of(pods: &[MeasuredPod<'_>], window: Duration, now: Timestamp) -> (Scheduling, f64) {
     let mut sum = Scheduling::default();
     let mut seconds = 0.0;
     for pod in pods {
         for container in &pod.containers {
-            let samples = windows.recent(&pod.uid, &container.name, window, now);
+            let samples = pod.windows.recent(&container.name, window, now);
             for sample in samples.into_iter().flatten() {
                 if let Some(scheduling) = sample.scheduling() {
                     sum.merge(&scheduling);

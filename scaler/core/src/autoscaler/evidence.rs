@@ -32,7 +32,7 @@ impl Autoscaler {
                 (Response::Queueing, _) => (&serving[..settled], groups.unready()),
                 _ => (groups.ready.as_slice(), groups.unready()),
             };
-            let mut measured = measure(metric, pods, observation.windows, window, now);
+            let mut measured = measure(metric, pods, window, now);
             measured.missing = measured.missing.saturating_add(groups.contradictory);
             let proposal = match metric.response {
                 Response::Observe => None,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::queueing::{self, Interval, Queueing};
 use crate::measure::Measurement;
-use crate::observation::PodObservation;
+use crate::pods::MeasuredPod;
 use crate::policy::MetricPolicy;
 use crate::response::Proposal;
 use crate::time::Timestamp;
@@ -42,7 +42,7 @@ struct Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Serving<'a> {
     /// Pods that receive requests: first the settled ones, then those that are warming up.
-    pub(crate) pods: &'a [&'a PodObservation],
+    pub(crate) pods: &'a [MeasuredPod<'a>],
     /// How many of them are settled.
     pub(crate) settled: usize,
     /// `spec.replicas`.
@@ -134,7 +134,7 @@ fn relative_to(current: u32, present: u32, proposed: u32) -> u32 {
 /// Without that, zeros since the scaler started are an idle deployment or a hook that sees nothing,
 /// and only the first may be scaled down.
 fn zeros_are_witnessed(serving: &Serving<'_>, now: Timestamp) -> bool {
-    let witnessed = |pod: &&PodObservation| {
+    let witnessed = |pod: &MeasuredPod<'_>| {
         let node = pod.node.as_deref();
         node.is_some_and(|node| serving.windows.scheduler_seen(node, WITNESS, now))
     };

@@ -10,7 +10,7 @@ mod series;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use crate::sample::{ContainerSample, NodeSample, PodUid};
 use crate::time::Timestamp;
@@ -47,6 +47,9 @@ pub struct Windows {
     capacity: Capacity,
     /// Pods have one to three containers: a search is as fast as a map.
     pods: HashMap<PodUid, Vec<(Arc<str>, ContainerSeries)>>,
+    /// What containers are called, each name once: most are called alike, and comparing with one that is
+    /// in the caches is much cheaper than with one of each pod's.
+    names: HashSet<Arc<str>>,
     nodes: HashMap<Arc<str>, NodeSeries>,
     /// The longest window that is looked at nodes over.
     node_window: Duration,
@@ -80,6 +83,7 @@ impl Windows {
         Self {
             capacity,
             pods: HashMap::default(),
+            names: HashSet::default(),
             nodes: HashMap::default(),
             node_window: capacity.retention,
             containers: 0,
@@ -127,10 +131,22 @@ impl Windows {
         self.containers += 1;
         let mut series = ContainerSeries::default();
         series.push(sample, keep);
+        let name = self.name(container);
         self.pods
             .entry(pod.clone())
             .or_default()
-            .push((Arc::from(container), series));
+            .push((name, series));
+    }
+
+    /// The one copy of a container's name. What no container is called any more goes with the next
+    /// [`Windows::prune`].
+    fn name(&mut self, container: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(container) {
+            return known.clone();
+        }
+        let name: Arc<str> = Arc::from(container);
+        self.names.insert(name.clone());
+        name
     }
 
     /// Takes a sample of `node`. When there is no room for another node the sample is dropped and
@@ -163,9 +179,12 @@ impl Windows {
         window: Duration,
         now: Timestamp,
     ) -> Option<impl Iterator<Item = Sample<'a>> + use<'a>> {
-        let containers = self.pods.get(pod)?;
-        let (_, series) = containers.iter().find(|(name, _)| **name == *container)?;
-        series.recent(window, now)
+        self.of(pod).recent(container, window, now)
+    }
+
+    /// What is remembered of the containers of `pod`: for whoever asks more than once.
+    pub(crate) fn of(&self, pod: &PodUid) -> PodWindows<'_> {
+        PodWindows(self.pods.get(pod).map_or(&[], Vec::as_slice))
     }
 
     /// The samples of `node` from less than `window` before `now`, oldest first, and in any case
@@ -208,6 +227,7 @@ impl Windows {
             containers.retain_mut(|(_, series)| series.prune(retention, now));
             !containers.is_empty()
         });
+        self.names.retain(|name| Arc::strong_count(name) > 1);
         self.nodes.retain(|_, series| series.prune(retention, now));
         self.containers = self.pods.values().map(Vec::len).sum();
     }
@@ -222,6 +242,23 @@ impl Windows {
     #[must_use]
     pub fn containers(&self) -> usize {
         self.containers
+    }
+}
+
+/// The windows of one pod's containers; none of a pod that is not known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PodWindows<'a>(&'a [(Arc<str>, ContainerSeries)]);
+
+impl<'a> PodWindows<'a> {
+    /// As [`Windows::recent`].
+    pub(crate) fn recent(
+        self,
+        container: &str,
+        window: Duration,
+        now: Timestamp,
+    ) -> Option<impl Iterator<Item = Sample<'a>> + use<'a>> {
+        let (_, series) = self.0.iter().find(|(name, _)| **name == *container)?;
+        series.recent(window, now)
     }
 }
 

@@ -10,8 +10,10 @@ use crate::metric::Metric;
 use crate::sample::{ContainerSample, NodeSample, Scheduling};
 use crate::time::Timestamp;
 
-/// Bytes that are made room for at a time: more than a usual body.
+/// Bytes that are made room for at a time: some usual bodies.
 const ROOM: usize = 256;
+/// Heads that are made room for at a time.
+const HEADS: usize = 8;
 
 /// How much of a series is kept.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +50,9 @@ const UNSCHEDULED: u32 = u32::MAX;
 /// Samples of one container: the heads, and the bodies one after the other in the same order.
 ///
 /// Two allocations whatever the number of samples, and none for a further one once both have grown
-/// to their size. Invariant: the lengths of the heads add up to the length of `bodies`.
+/// to their size. Invariant: the bodies are the end of `bodies`, and the lengths of the heads add up to
+/// theirs. What stands before are bodies of samples that are forgotten: moving the others to the front
+/// each time would move all windows through the caches once a second.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ContainerSeries {
     heads: VecDeque<Head>,
@@ -115,12 +119,9 @@ impl ContainerSeries {
         let place = self
             .heads
             .partition_point(|known| known.received_at_ns <= received_at_ns);
+        self.make_room();
         let offset = self.offset(place);
         let before = self.bodies.len();
-        if self.bodies.capacity() - before < ROOM {
-            // Doubling would leave half of all windows' memory unused.
-            self.bodies.reserve_exact(ROOM);
-        }
         pack(
             &sample.metrics,
             sample.scheduling.as_ref(),
@@ -192,9 +193,23 @@ impl ContainerSeries {
     }
 
     fn forget(&mut self, oldest: usize) {
-        let bytes = self.offset(oldest);
         self.heads.drain(..oldest);
-        self.bodies.drain(..bytes);
+    }
+
+    /// Makes room for one more sample, first where forgotten ones are, then in small steps: doubling
+    /// would leave half of all windows' memory unused.
+    fn make_room(&mut self) {
+        if self.heads.len() == self.heads.capacity() {
+            self.heads.reserve_exact(HEADS);
+        }
+        if self.bodies.capacity() - self.bodies.len() >= ROOM {
+            return;
+        }
+        let forgotten = self.offset(0);
+        self.bodies.drain(..forgotten);
+        if self.bodies.capacity() - self.bodies.len() < 2 * ROOM {
+            self.bodies.reserve_exact(2 * ROOM);
+        }
     }
 }
 

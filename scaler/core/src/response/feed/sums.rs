@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Serving;
 use crate::measure::wanted_containers;
 use crate::observation::PodObservation;
+use crate::pods::MeasuredPod;
 use crate::policy::MetricPolicy;
 use crate::sample::Scheduling;
 use crate::time::Timestamp;
-use crate::windows::Windows;
 
 /// Intervals longer than this are taken to be this long; nothing real comes near.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
@@ -38,7 +38,7 @@ impl Sums {
             .iter()
             .enumerate()
             .filter_map(|(index, pod)| {
-                let containers = of_pod(policy, pod, serving.windows, window, now)?;
+                let containers = of_pod(policy, pod, window, now)?;
                 Some((index < serving.settled, *pod, containers))
             })
             .collect();
@@ -101,8 +101,7 @@ fn shrink_to(containers: &mut [(Scheduling, Duration)], usual: f64) {
 /// Per wanted container, what the scheduler did and over which time; `None` when one is silent.
 fn of_pod(
     policy: &MetricPolicy,
-    pod: &PodObservation,
-    windows: &Windows,
+    pod: &MeasuredPod<'_>,
     window: Duration,
     now: Timestamp,
 ) -> Option<Vec<(Scheduling, Duration)>> {
@@ -110,7 +109,7 @@ fn of_pod(
     for container in wanted_containers(policy.container.as_deref(), pod) {
         let mut sum = Scheduling::default();
         let mut elapsed = Duration::ZERO;
-        for sample in windows.recent(&pod.uid, container, window, now)? {
+        for sample in pod.windows.recent(container, window, now)? {
             if let Some(scheduling) = sample.scheduling() {
                 sum.merge(&scheduling);
                 elapsed = elapsed.saturating_add(sample.interval());

@@ -67,13 +67,16 @@ proptest! {
 }
 
 #[test]
-fn a_usual_sample_takes_a_hundred_and_some_bytes() {
+fn a_usual_sample_takes_some_seventy_bytes() {
     let latency = MetricDelta {
+        count: 400,
+        sum: 40_000_000,
         histogram: Log2Histogram::from_buckets((0..30).map(|i| 20 * u64::from(i > 9)).collect()),
         sampling: 1.0,
         ..MetricDelta::default()
     };
     let faults = |sampling| MetricDelta {
+        count: 300,
         sampling,
         ..MetricDelta::default()
     };
@@ -83,6 +86,18 @@ fn a_usual_sample_takes_a_hundred_and_some_bytes() {
         (Metric::UserPageFaults, faults(1.0)),
     ]);
     let mut bytes = Vec::new();
-    pack(&metrics, Some(&Scheduling::default()), &mut bytes);
-    assert_eq!(bytes.len(), 2 + 56 + 3 * 20 + 20 + 16);
+    let scheduling = Scheduling {
+        on_cpu: Duration::from_millis(200),
+        wait: Duration::from_millis(40),
+        voluntary_switches: 380,
+        involuntary_switches: 20,
+        throttled: Duration::ZERO,
+        throttled_periods: 0,
+        quota_periods: 10,
+    };
+    pack(&metrics, Some(&scheduling), &mut bytes);
+    let scheduling = 4 + (4 + 4 + 2 + 1 + 1);
+    let latency = 4 + 1 + (2 + 4) + 20;
+    let faults = 4 + 1 + 2;
+    assert_eq!(bytes.len(), 2 + scheduling + latency + 2 * faults + 16);
 }

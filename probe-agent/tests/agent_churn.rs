@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use agent_support::agent::Agent;
 use agent_support::cgroups::Container;
 use agent_support::eventually;
+use agent_support::orders::{configuration, target};
 use agent_support::scaler::Scaler;
 use agent_support::sender::Sender;
 use viperscale_proto::v1;
 use viperscale_proto::v1::Metric;
-
-const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Starts, and as many exits, in a minute; a third of a minute is driven.
 const A_MINUTE: u32 = 1_000;
@@ -25,36 +24,18 @@ const AT_ONCE: usize = 20;
 /// Memory that the agent may be found to have more of in the end: allocators keep some.
 const GROWTH: u64 = 4 << 20;
 
-fn target(container: &Container) -> v1::Target {
-    let metrics = [
-        Metric::RunqLatency,
-        Metric::UserPageFaults,
-        Metric::SentBytes,
-        Metric::ReceivedBytes,
-    ];
-    let setting = |metric: Metric| v1::MetricSetting {
-        metric: metric.into(),
-        sampling: 1.0,
-    };
-    v1::Target {
-        pod_uid: container.pod_uid.clone(),
-        container_name: "server".into(),
-        container_id: container.id.clone(),
-        metrics: metrics.map(setting).into(),
-    }
-}
+const METRICS: [(Metric, f64); 4] = [
+    (Metric::RunqLatency, 1.0),
+    (Metric::UserPageFaults, 1.0),
+    (Metric::SentBytes, 1.0),
+    (Metric::ReceivedBytes, 1.0),
+];
 
-fn configuration(
-    revision: u64,
-    live: &Container,
-    short: &VecDeque<Container>,
-) -> v1::Configuration {
-    v1::Configuration {
-        revision,
-        interval_ns: u64::try_from(INTERVAL.as_nanos()).expect("short"),
-        targets: short.iter().chain([live]).map(target).collect(),
-        term: 1,
-    }
+/// The one that lives on, and the short-lived ones.
+fn all_of(revision: u64, live: &Container, short: &VecDeque<Container>) -> v1::Configuration {
+    let containers = short.iter().chain([live]);
+    let targets = containers.map(|container| target(container, &METRICS));
+    configuration(revision, targets.collect())
 }
 
 /// Bytes that a report says the container has sent.
@@ -73,7 +54,7 @@ fn sent(report: &v1::Report, of: &Container) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_starts_and_exits_a_minute_leak_nothing_and_lose_nothing() {
     let (live, mut short) = (Container::create(), VecDeque::new());
-    let mut scaler = Scaler::start(configuration(1, &live, &short)).await;
+    let mut scaler = Scaler::start(all_of(1, &live, &short)).await;
     let agent = Agent::run(&scaler.url(), &[]);
     scaler
         .report_where("it is measured", |report| !report.containers.is_empty())
@@ -94,7 +75,7 @@ async fn a_thousand_starts_and_exits_a_minute_leak_nothing_and_lose_nothing() {
         if short.len() > AT_ONCE {
             short.pop_front();
         }
-        scaler.configure(configuration(u64::from(start) + 2, &live, &short));
+        scaler.configure(all_of(u64::from(start) + 2, &live, &short));
         // Reports come meanwhile; none of the live container's events may be missing from them.
         let next = begin + pace * (start + 1);
         while let Ok(report) = tokio::time::timeout_at(next, scaler.report()).await {
@@ -111,7 +92,7 @@ async fn a_thousand_starts_and_exits_a_minute_leak_nothing_and_lose_nothing() {
         "the premise: they were measured: {most}"
     );
     short.clear();
-    scaler.configure(configuration(u64::from(STARTS) + 2, &live, &short));
+    scaler.configure(all_of(u64::from(STARTS) + 2, &live, &short));
 
     // Until the sender has ended and two reports say so.
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -9,37 +9,14 @@ use std::time::{Duration, Instant};
 use agent_support::agent::Agent;
 use agent_support::cgroups::Container;
 use agent_support::eventually;
+use agent_support::orders::{INTERVAL, configuration, target};
 use agent_support::scaler::Scaler;
 use agent_support::sender::Sender;
 use viperscale_proto::v1;
 use viperscale_proto::v1::Metric;
 
-const INTERVAL: Duration = Duration::from_millis(200);
-
 /// What passing a message on and calling the kernel may take on a busy machine, beside the interval.
 const SLACK: Duration = Duration::from_millis(400);
-
-fn target(container: &Container, metrics: &[(Metric, f64)]) -> v1::Target {
-    let setting = |&(metric, sampling): &(Metric, f64)| v1::MetricSetting {
-        metric: metric.into(),
-        sampling,
-    };
-    v1::Target {
-        pod_uid: container.pod_uid.clone(),
-        container_name: "server".into(),
-        container_id: container.id.clone(),
-        metrics: metrics.iter().map(setting).collect(),
-    }
-}
-
-fn configuration(revision: u64, targets: Vec<v1::Target>) -> v1::Configuration {
-    v1::Configuration {
-        revision,
-        interval_ns: u64::try_from(INTERVAL.as_nanos()).expect("short"),
-        targets,
-        term: 1,
-    }
-}
 
 /// The rate of a sample; a rate of 1 goes without saying.
 fn rate(sample: &v1::MetricSample) -> f64 {

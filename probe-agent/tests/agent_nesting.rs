@@ -7,30 +7,13 @@ use std::time::{Duration, Instant};
 
 use agent_support::agent::Agent;
 use agent_support::cgroups::Container;
+use agent_support::orders::{INTERVAL, configuration, target};
 use agent_support::scaler::Scaler;
 use agent_support::sender::Sender;
 use viperscale_proto::v1;
 use viperscale_proto::v1::Metric;
 
-const INTERVAL: Duration = Duration::from_millis(200);
-
-fn configuration(revision: u64, targets: &[&Container]) -> v1::Configuration {
-    let target = |container: &&Container| v1::Target {
-        pod_uid: container.pod_uid.clone(),
-        container_name: "server".into(),
-        container_id: container.id.clone(),
-        metrics: vec![v1::MetricSetting {
-            metric: Metric::SentBytes.into(),
-            sampling: 1.0,
-        }],
-    };
-    v1::Configuration {
-        revision,
-        interval_ns: u64::try_from(INTERVAL.as_nanos()).expect("short"),
-        targets: targets.iter().map(target).collect(),
-        term: 1,
-    }
-}
+const SENT: [(Metric, f64); 1] = [(Metric::SentBytes, 1.0)];
 
 fn sent(report: &v1::Report) -> u64 {
     let metrics = report.containers.iter().flat_map(|one| &one.metrics);
@@ -60,7 +43,7 @@ async fn total(scaler: &mut Scaler, bytes: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cgroup_made_inside_while_it_runs_is_the_containers() {
     let container = Container::create();
-    let mut scaler = Scaler::start(configuration(1, &[&container])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &SENT)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
     scaler
         .report_where("it is measured", |report| !report.containers.is_empty())
@@ -79,7 +62,7 @@ async fn other_containers_of_the_pod_are_not_charged_to_it() {
     let container = Container::create();
     // As the pause container and those that initialise a pod are.
     let sibling = container.sibling();
-    let mut scaler = Scaler::start(configuration(1, &[&container])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &SENT)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
     scaler
         .report_where("it is measured", |report| !report.containers.is_empty())
@@ -94,7 +77,7 @@ async fn other_containers_of_the_pod_are_not_charged_to_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_comes_again_under_its_id_begins_anew() {
     let mut container = Container::create();
-    let mut scaler = Scaler::start(configuration(1, &[&container])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &SENT)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
     scaler
         .report_where("it is measured", |report| !report.containers.is_empty())

@@ -7,39 +7,14 @@ use std::time::Duration;
 
 use agent_support::agent::{Agent, loaded_programs};
 use agent_support::cgroups::{Container, schedstat};
+use agent_support::orders::{INTERVAL, configuration, target};
 use agent_support::scaler::Scaler;
 use agent_support::{eventually, require_root};
 use nix::sys::signal::Signal;
 use viperscale_proto::v1;
 use viperscale_proto::v1::Metric;
 
-const INTERVAL: Duration = Duration::from_millis(200);
-
-fn target(container: &Container) -> v1::Target {
-    let setting = |metric: Metric| v1::MetricSetting {
-        metric: metric.into(),
-        sampling: 1.0,
-    };
-    v1::Target {
-        pod_uid: container.pod_uid.clone(),
-        container_name: "server".into(),
-        container_id: container.id.clone(),
-        metrics: vec![
-            setting(Metric::RunqLatency),
-            setting(Metric::UserPageFaults),
-        ],
-    }
-}
-
-fn configuration(revision: u64, targets: Vec<v1::Target>) -> v1::Configuration {
-    let interval_ns = u64::try_from(INTERVAL.as_nanos()).expect("short");
-    v1::Configuration {
-        revision,
-        interval_ns,
-        targets,
-        term: 1,
-    }
-}
+const METRICS: [(Metric, f64); 2] = [(Metric::RunqLatency, 1.0), (Metric::UserPageFaults, 1.0)];
 
 fn scheduling(report: &v1::Report) -> v1::Scheduling {
     report
@@ -89,7 +64,7 @@ async fn the_agent_introduces_itself() {
 async fn a_spinning_container_is_measured_as_the_kernel_itself_measures_it() {
     let mut container = Container::create();
     let pid = container.spin();
-    let mut scaler = Scaler::start(configuration(7, vec![target(&container)])).await;
+    let mut scaler = Scaler::start(configuration(7, vec![target(&container, &METRICS)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
 
     // Between two reports, the truth is what schedstat grew by.
@@ -142,7 +117,7 @@ async fn throttling_is_reported() {
     let mut container = Container::create();
     container.limit(10);
     container.spin();
-    let mut scaler = Scaler::start(configuration(1, vec![target(&container)])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &METRICS)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
     let report = scaler
         .report_where("the container was throttled", |report| {
@@ -159,7 +134,7 @@ async fn throttling_is_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_container_is_found_at_once_and_silence_has_a_reason_until_then() {
     let mut container = Container::planned();
-    let mut scaler = Scaler::start(configuration(1, vec![target(&container)])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &METRICS)])).await;
     let _agent = Agent::run(&scaler.url(), &[]);
     let report = scaler
         .report_where("it is missing", |report| !report.missing.is_empty())
@@ -193,7 +168,7 @@ async fn a_new_container_is_found_at_once_and_silence_has_a_reason_until_then() 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_stays_attached_without_targets() {
     let container = Container::create();
-    let mut scaler = Scaler::start(configuration(1, vec![target(&container)])).await;
+    let mut scaler = Scaler::start(configuration(1, vec![target(&container, &METRICS)])).await;
     let agent = Agent::run(&scaler.url(), &[]);
     scaler
         .report_where("it is measured", |report| !report.containers.is_empty())
@@ -212,7 +187,7 @@ async fn nothing_stays_attached_without_targets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_scaler_costs_only_what_the_queue_cannot_hold() {
     let container = Container::create();
-    let wanted = configuration(1, vec![target(&container)]);
+    let wanted = configuration(1, vec![target(&container, &METRICS)]);
     let mut scaler = Scaler::start(wanted.clone()).await;
     let address = scaler.address;
     let agent = Agent::run(&scaler.url(), &["--queue", "2"]);
@@ -257,7 +232,7 @@ async fn an_outage_of_the_scaler_costs_only_what_the_queue_cannot_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_detached_when_no_scaler_is_seen_for_long() {
     let container = Container::create();
-    let wanted = configuration(1, vec![target(&container)]);
+    let wanted = configuration(1, vec![target(&container, &METRICS)]);
     let mut scaler = Scaler::start(wanted.clone()).await;
     let address = scaler.address;
     let agent = Agent::run(&scaler.url(), &["--grace", "500ms"]);
@@ -284,7 +259,7 @@ async fn everything_is_detached_when_no_scaler_is_seen_for_long() {
 async fn ending_the_agent_in_any_way_leaves_no_program() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
         let container = Container::create();
-        let mut scaler = Scaler::start(configuration(1, vec![target(&container)])).await;
+        let mut scaler = Scaler::start(configuration(1, vec![target(&container, &METRICS)])).await;
         let agent = Agent::run(&scaler.url(), &[]);
         scaler
             .report_where("it is measured", |report| !report.containers.is_empty())
@@ -308,7 +283,7 @@ async fn ending_the_agent_in_any_way_leaves_no_program() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_leader_gets_the_last_reports_over_the_stream_it_has() {
     let container = Container::create();
-    let mut first = Scaler::start(configuration(1, vec![target(&container)])).await;
+    let mut first = Scaler::start(configuration(1, vec![target(&container, &METRICS)])).await;
     let mut second = Scaler::start_standby().await;
     let both = format!("{},{}", first.url(), second.url());
     let _agent = Agent::run(&both, &[]);
@@ -318,7 +293,7 @@ async fn the_next_leader_gets_the_last_reports_over_the_stream_it_has() {
         newest = first.report().await.interval_number;
     }
 
-    let wanted = configuration(2, vec![target(&container)]);
+    let wanted = configuration(2, vec![target(&container, &METRICS)]);
     second.configure(v1::Configuration { term: 2, ..wanted });
     let again = second.report().await;
     assert!(again.interval_number <= newest, "{again:?} after {newest}");
@@ -342,7 +317,7 @@ async fn the_next_leader_gets_the_last_reports_over_the_stream_it_has() {
     second.stop().await;
     first.configure(v1::Configuration {
         term: 3,
-        ..configuration(4, vec![target(&container)])
+        ..configuration(4, vec![target(&container, &METRICS)])
     });
     first
         .report_where("it is followed again", |report| {

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod cgroups;
+pub mod orders;
 pub mod scaler;
 pub mod sender;
 

@@ -10,6 +10,7 @@ use crate::sample::MetricDelta;
 use crate::statistic::Statistic;
 use crate::time::Timestamp;
 use crate::unit::Unit;
+use crate::windows::Sample;
 
 /// What a metric amounts to over a window and a set of pods.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,67 +28,161 @@ pub(crate) struct Measurement {
     pub(crate) missing: u32,
 }
 
-/// Looks back over `window` at `pods`.
+/// A metric, and of how many of the pods, from the first on, it is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) policy: &'a MetricPolicy,
+    pub(crate) pods: usize,
+}
+
+/// Looks back over `window` at `pods`, once for all metrics: samples are many, and reading them is what
+/// a decision takes its time for. What each amounts to, in the order of `wanted`.
 ///
 /// Percentiles and means are those of the events of all pods together. Rates, and shares of time,
 /// are per pod: summed over its containers, then the mean over the pods.
 pub(crate) fn measure(
-    policy: &MetricPolicy,
+    wanted: &[Wanted<'_>],
     pods: &[MeasuredPod<'_>],
     window: Duration,
     now: Timestamp,
-) -> Measurement {
-    let mut all = MetricDelta::default();
-    let mut of_one = MetricDelta::default();
-    let mut rates = 0.0;
-    let mut used = 0;
-    for pod in pods {
-        of_one.clear();
-        if let Some(rate) = add_pod(policy, pod, window, now, &mut of_one) {
-            all.merge(&of_one);
-            rates += rate;
-            used += 1;
+) -> Vec<Measurement> {
+    let mut tallies: Vec<Tally<'_>> = wanted.iter().copied().map(Tally::new).collect();
+    for (index, pod) in pods.iter().enumerate() {
+        for tally in &mut tallies {
+            tally.begin_pod(index);
+        }
+        for container in &pod.containers {
+            let mut concerned = false;
+            for tally in &mut tallies {
+                concerned |= tally.begin_container(&container.name);
+            }
+            if !concerned {
+                continue;
+            }
+            let samples = pod.windows.recent(&container.name, window, now);
+            for sample in samples.into_iter().flatten() {
+                for tally in &mut tallies {
+                    tally.add(&sample);
+                }
+            }
+            for tally in &mut tallies {
+                tally.end_container();
+            }
+        }
+        for tally in &mut tallies {
+            tally.end_pod();
         }
     }
-    let value = (used > 0)
-        .then(|| statistic(policy, &all, rates / f64::from(used)))
-        .flatten();
-    let states_error = policy.statistic.quantile().is_none() && value.is_some();
-    Measurement {
-        value,
-        relative_error: Some(all.relative_error).filter(|error| states_error && error.is_finite()),
-        events: all.recorded(),
-        used,
-        missing: pods.len() as u32 - used,
+    tallies.into_iter().map(Tally::measurement).collect()
+}
+
+/// One metric while samples are added up: pod after pod, and of each, container after container.
+#[derive(Debug)]
+struct Tally<'a> {
+    wanted: Wanted<'a>,
+    all: MetricDelta,
+    /// Sum over pods.
+    rates: f64,
+    used: u32,
+    /// What the pod at hand did so far.
+    of_pod: MetricDelta,
+    /// Growth per second of its containers so far; `None` before the first.
+    rate: Option<f64>,
+    /// Whether the pod counts: it is one of those wanted, and none of its wanted containers was silent.
+    counts: bool,
+    /// Whether the container at hand is wanted.
+    listens: bool,
+    /// How far the pod had grown before the container at hand.
+    before: u64,
+    /// The time that the samples of the container at hand cover.
+    elapsed: Duration,
+}
+
+impl<'a> Tally<'a> {
+    fn new(wanted: Wanted<'a>) -> Self {
+        Self {
+            wanted,
+            all: MetricDelta::default(),
+            rates: 0.0,
+            used: 0,
+            of_pod: MetricDelta::default(),
+            rate: None,
+            counts: false,
+            listens: false,
+            before: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn begin_pod(&mut self, index: usize) {
+        self.counts = index < self.wanted.pods;
+        self.of_pod.clear();
+        self.rate = None;
+    }
+
+    /// Whether it wants this container's samples.
+    fn begin_container(&mut self, name: &str) -> bool {
+        let MetricPolicy {
+            container, metric, ..
+        } = self.wanted.policy;
+        self.listens = self.counts && is_wanted(container.as_deref(), name);
+        self.before = growth(*metric, &self.of_pod);
+        self.elapsed = Duration::ZERO;
+        self.listens
+    }
+
+    fn add(&mut self, sample: &Sample<'_>) {
+        if self.listens
+            && let Some(measured) = sample.metric(self.wanted.policy.metric)
+        {
+            measured.merge_into(&mut self.of_pod);
+            self.elapsed = self.elapsed.saturating_add(sample.interval());
+        }
+    }
+
+    fn end_container(&mut self) {
+        if !self.listens {
+            return;
+        }
+        if self.elapsed.is_zero() {
+            self.counts = false;
+            return;
+        }
+        let grown = growth(self.wanted.policy.metric, &self.of_pod).saturating_sub(self.before);
+        *self.rate.get_or_insert(0.0) += grown as f64 / self.elapsed.as_secs_f64();
+    }
+
+    fn end_pod(&mut self) {
+        if let (true, Some(rate)) = (self.counts, self.rate) {
+            self.all.merge(&self.of_pod);
+            self.rates += rate;
+            self.used += 1;
+        }
+    }
+
+    fn measurement(self) -> Measurement {
+        let Self {
+            wanted, all, used, ..
+        } = self;
+        let policy = wanted.policy;
+        let value = (used > 0)
+            .then(|| statistic(policy, &all, self.rates / f64::from(used)))
+            .flatten();
+        let states_error = policy.statistic.quantile().is_none() && value.is_some();
+        Measurement {
+            value,
+            relative_error: Some(all.relative_error)
+                .filter(|error| states_error && error.is_finite()),
+            events: all.recorded(),
+            used,
+            missing: wanted.pods as u32 - used,
+        }
     }
 }
 
-/// Adds the events of one pod to `all`, which has none, and gives their growth per second; `None` when
-/// a wanted container is silent.
-fn add_pod(
-    policy: &MetricPolicy,
-    pod: &MeasuredPod<'_>,
-    window: Duration,
-    now: Timestamp,
-    all: &mut MetricDelta,
-) -> Option<f64> {
-    let mut rate = None;
-    for container in wanted_containers(policy.container.as_deref(), pod) {
-        let mut elapsed = Duration::ZERO;
-        let before = growth(policy.metric, all);
-        for sample in pod.windows.recent(container, window, now)? {
-            if let Some(measured) = sample.metric(policy.metric) {
-                measured.merge_into(all);
-                elapsed = elapsed.saturating_add(sample.interval());
-            }
-        }
-        if elapsed.is_zero() {
-            return None;
-        }
-        let grown = growth(policy.metric, all).saturating_sub(before);
-        *rate.get_or_insert(0.0) += grown as f64 / elapsed.as_secs_f64();
-    }
-    rate
+/// Whether a metric that is about the container `wanted`, or any, is about this one.
+fn is_wanted(wanted: Option<&str>, name: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted == name)
 }
 
 /// The containers of `pod` that a metric is about.
@@ -98,7 +193,7 @@ pub(crate) fn wanted_containers<'a>(
     pod.containers
         .iter()
         .map(|container| &*container.name)
-        .filter(move |container| name.is_none_or(|wanted| wanted == *container))
+        .filter(move |container| is_wanted(name, container))
 }
 
 /// What a rate adds up: values where events have them, else the events.

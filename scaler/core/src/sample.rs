@@ -156,10 +156,14 @@ impl MetricDelta {
             (0, _) => sampling,
             _ => self.sampling.min(sampling),
         };
-        let error =
-            half_width(self.sum, self.relative_error).hypot(half_width(sum, relative_error));
+        let mine = self.sum;
+        self.sum = mine.saturating_add(sum);
         self.count = self.count.saturating_add(count);
-        self.sum = self.sum.saturating_add(sum);
+        // So it is of all that is not sampled, and of a large cluster millions are added up a second.
+        if self.relative_error == 0.0 && relative_error == 0.0 {
+            return;
+        }
+        let error = half_width(mine, self.relative_error).hypot(half_width(sum, relative_error));
         self.relative_error = match self.sum {
             0 => self.relative_error.max(relative_error),
             sum => error / sum as f64,

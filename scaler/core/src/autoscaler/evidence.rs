@@ -3,7 +3,7 @@
 use super::{Autoscaler, feed_key};
 use crate::decision::Evidence;
 use crate::explain;
-use crate::measure::{Measurement, measure};
+use crate::measure::{Measurement, Wanted, measure};
 use crate::observation::Observation;
 use crate::pods::Groups;
 use crate::policy::{MetricPolicy, Response, ScalingPolicy};
@@ -23,16 +23,25 @@ impl Autoscaler {
         let settled = serving.len() - groups.warming.len();
         let Self { policy, feeds, .. } = self;
         let window = policy.window;
+        // Demand is served by every pod that receives requests, however young or old; but how long they
+        // wait is not judged while they start.
+        let judged = |metric: &MetricPolicy| match (metric.response, settled) {
+            (Response::Queueing, 0) => (serving.len(), groups.starting),
+            (Response::Queueing, _) => (settled, groups.unready()),
+            _ => (groups.ready.len(), groups.unready()),
+        };
+        let wanted: Vec<Wanted<'_>> = policy
+            .metrics
+            .iter()
+            .map(|metric| Wanted {
+                policy: metric,
+                pods: judged(metric).0,
+            })
+            .collect();
         let mut all = Vec::with_capacity(policy.metrics.len());
-        for metric in &policy.metrics {
-            // Demand is served by every pod that receives requests, however young or old; but how
-            // long they wait is not judged while they start.
-            let (pods, unready) = match (metric.response, settled) {
-                (Response::Queueing, 0) => (serving.as_slice(), groups.starting),
-                (Response::Queueing, _) => (&serving[..settled], groups.unready()),
-                _ => (groups.ready.as_slice(), groups.unready()),
-            };
-            let mut measured = measure(metric, pods, window, now);
+        let measured = measure(&wanted, &serving, window, now);
+        for (metric, mut measured) in policy.metrics.iter().zip(measured) {
+            let (_, unready) = judged(metric);
             measured.missing = measured.missing.saturating_add(groups.contradictory);
             let proposal = match metric.response {
                 Response::Observe => None,

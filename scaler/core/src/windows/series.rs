@@ -10,8 +10,8 @@ use crate::metric::Metric;
 use crate::sample::{ContainerSample, NodeSample, Scheduling};
 use crate::time::Timestamp;
 
-/// Bytes that are made room for at a time: some usual bodies.
-const ROOM: usize = 256;
+/// Bytes that are always made room for: more than a usual body.
+const ROOM: usize = 192;
 /// Heads that are made room for at a time.
 const HEADS: usize = 8;
 
@@ -207,8 +207,10 @@ impl ContainerSeries {
         }
         let forgotten = self.offset(0);
         self.bodies.drain(..forgotten);
-        if self.bodies.capacity() - self.bodies.len() < 2 * ROOM {
-            self.bodies.reserve_exact(2 * ROOM);
+        // So that what is moved is moved once for several samples, also in a long window.
+        let room = ROOM + self.bodies.len() / 8;
+        if self.bodies.capacity() - self.bodies.len() < room {
+            self.bodies.reserve_exact(room);
         }
     }
 }

@@ -1,28 +1,26 @@
 //! Disk I/O, against writes past the page cache: known sizes, and the writer's own clock.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use probe_agent::hierarchy::Tree;
-use probe_agent::kernel::{Kernel, Metric, Slot, Totals};
+use probe_agent::kernel::{Kernel, Metric, Totals};
 
 use crate::board::Board;
-use crate::cgroups::Cgroup;
+use crate::disk_container::{Cgroups, METRICS};
 use crate::process::{Process, spin};
 use crate::scratch::{Aligned, PAGE, Scratch};
-use crate::{all_of, alone, is_measured, open, read, trees};
-
-pub(crate) const METRICS: [Metric; 2] = [Metric::DiskIoSize, Metric::DiskIoLatency];
+use crate::{alone, is_measured, kernels, open, read, trees};
 
 /// Single pages, and blocks of sixteen.
 const SMALL: u64 = 200;
 const LARGE: u64 = 100;
 const LARGE_PAGES: usize = 16;
 
-/// Requests that a writer may make besides: it reads a page of its own program or of the file system's
-/// tables, if the machine needed the room meanwhile.
+/// Requests that a writer may make besides: it reads a page of the file system's tables, if the machine
+/// needed the room meanwhile.
 const BESIDES: u64 = 3;
 
 // Places on the board.
@@ -32,58 +30,6 @@ const SPENT_NS: usize = 0;
 /// of its machine from being traced, and then nobody's programs run while it is interrupted, as the end of
 /// a request may do; programs that miss ends of their own doing miss some in every run.
 const RUNS: usize = 10;
-
-/// A container's cgroups: the one that names it, and where block I/O has a tree of its own, one there.
-pub(crate) struct Cgroups {
-    own: Cgroup,
-    io: Option<Cgroup>,
-}
-
-impl Cgroups {
-    pub(crate) fn create(tree: Tree, name: &str) -> Self {
-        let own = Cgroup::create(tree, name);
-        let io = own.io_twin();
-        Self { own, io }
-    }
-
-    pub(crate) fn all(&self) -> Vec<&Cgroup> {
-        [Some(&self.own), self.io.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    /// Lets it issue so many writes per second to the disk of `scratch`; says whether the kernel can.
-    fn limit_writes(&self, scratch: &Scratch, per_second: u64) -> bool {
-        let device = fs::metadata(scratch.path()).expect("it exists").dev();
-        let device = format!("{}:{}", libc::major(device), libc::minor(device));
-        let outcome = match &self.io {
-            Some(io) => fs::write(
-                io.file("blkio.throttle.write_iops_device"),
-                format!("{device} {per_second}"),
-            ),
-            None => fs::write(
-                self.own.file("io.max"),
-                format!("{device} wiops={per_second}"),
-            ),
-        };
-        outcome
-            .inspect_err(|error| println!("passed over: no limit of writes: {error}"))
-            .is_ok()
-    }
-
-    pub(crate) fn measure(&self, kernel: &mut Kernel) -> Slot {
-        let slot = kernel
-            .add(&[self.own.id()], &all_of(&METRICS))
-            .expect("it can be measured");
-        if let (true, Some(io)) = (kernel.io_apart(), &self.io) {
-            kernel
-                .set_io_cgroups(slot, &[io.id()])
-                .expect("there is room");
-        }
-        slot
-    }
-}
 
 /// Writes all blocks, one at a time; returns the bytes, and leaves the time on the board.
 fn write(scratch: &Scratch, board: Board) -> io::Result<u64> {
@@ -276,11 +222,7 @@ fn write_back(scratch: &Scratch) -> io::Result<u64> {
 #[test]
 fn what_kernel_threads_write_for_others_is_not_a_bystanders() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !METRICS.iter().all(|metric| is_measured(&kernel, *metric)) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&METRICS) {
         let file = Scratch::create("dirty", 64 * 16);
         let (writer, bystander) = (
             Cgroups::create(tree, "dirtier"),

@@ -8,7 +8,7 @@ use probe_agent::kernel::Metric;
 
 use crate::cgroups::Cgroup;
 use crate::process::Process;
-use crate::{all_of, alone, assert_close, is_measured, open, totals, trees};
+use crate::{all_of, alone, assert_close, kernels, open, totals, trees};
 
 const PAGES: usize = 20_000;
 
@@ -35,11 +35,7 @@ fn user_page_faults_match_getrusage() {
 fn kernel_page_faults_match_getrusage_and_are_not_user_ones() {
     let _alone = alone();
     let both = [Metric::KernelPageFaults, Metric::UserPageFaults];
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !both.iter().all(|metric| is_measured(&kernel, *metric)) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&both) {
         let (container, neighbour) = (
             Cgroup::create(tree, "filled"),
             Cgroup::create(tree, "neighbour"),

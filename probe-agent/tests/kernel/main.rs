@@ -20,6 +20,7 @@ mod sockets;
 mod bytes;
 mod churn;
 mod disk;
+mod disk_container;
 mod dns;
 mod faults;
 mod features;
@@ -42,6 +43,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::mman::{MlockAllFlags, mlockall};
 use probe_agent::hierarchy::{Hierarchies, Tree};
 use probe_agent::kernel::{Kernel, Metric, Options, Reading, SamplingRate, Settings, Slot, Totals};
 
@@ -54,7 +56,14 @@ fn alone() -> MutexGuard<'static, ()> {
     );
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     cgroups::sweep();
+    stay_in_memory();
     guard
+}
+
+/// Keeps this program's pages in memory, which children share: a page that the machine took back meanwhile
+/// would be read again by whoever needs it first, and be disk I/O and page faults of a container's.
+fn stay_in_memory() {
+    mlockall(MlockAllFlags::MCL_CURRENT).expect("root may lock its memory");
 }
 
 fn hierarchies() -> Hierarchies {
@@ -76,6 +85,15 @@ fn options(tree: Tree) -> Options {
 
 fn open(tree: Tree) -> Kernel {
     Kernel::open(options(tree)).expect("the kernel side opens")
+}
+
+/// For every tree a kernel side that can measure `metrics`, one after the other; says where it cannot.
+fn kernels(metrics: &[Metric]) -> impl Iterator<Item = (Tree, Kernel)> {
+    trees().into_iter().filter_map(move |tree| {
+        let kernel = open(tree);
+        let measured = metrics.iter().all(|metric| is_measured(&kernel, *metric));
+        measured.then_some((tree, kernel))
+    })
 }
 
 /// Settings that measure `metrics`, every event.

@@ -13,7 +13,7 @@ use crate::board::Board;
 use crate::cgroups::Cgroup;
 use crate::process::Process;
 use crate::scratch::{PAGE, Scratch};
-use crate::{all_of, alone, is_measured, open, totals, trees};
+use crate::{all_of, alone, kernels, totals};
 
 const PAGES: usize = 4_000;
 
@@ -107,11 +107,7 @@ impl Cached {
 #[test]
 fn faults_that_need_the_disk_are_misses_and_the_others_hits() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !is_measured(&kernel, Metric::PageCacheHitRatio) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&[Metric::PageCacheHitRatio]) {
         let (file, container) = (
             Scratch::create("mapped", PAGES),
             Cgroup::create(tree, "mapper"),

@@ -12,7 +12,7 @@ use probe_agent::kernel::Metric;
 use crate::cgroups::Cgroup;
 use crate::process::Process;
 use crate::scratch::{LoopDevice, PAGE, Scratch};
-use crate::{all_of, alone, assert_close, is_measured, open, totals, trees};
+use crate::{all_of, alone, assert_close, is_measured, kernels, open, totals};
 
 const PAGES: usize = 4_000;
 
@@ -34,11 +34,7 @@ fn read_pages(scratch: &Scratch, piece: usize) -> io::Result<u64> {
 #[test]
 fn pages_that_were_resident_are_hits_and_the_others_are_not() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !is_measured(&kernel, Metric::PageCacheHitRatio) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&[Metric::PageCacheHitRatio]) {
         let file = Scratch::create("cached", PAGES);
         let container = Cgroup::create(tree, "reader");
         let slot = kernel
@@ -81,11 +77,7 @@ fn pages_that_were_resident_are_hits_and_the_others_are_not() {
 #[test]
 fn a_neighbours_reads_are_not_counted_and_writing_makes_no_misses() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !is_measured(&kernel, Metric::PageCacheHitRatio) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&[Metric::PageCacheHitRatio]) {
         let (file, fresh) = (
             Scratch::create("theirs", PAGES),
             Scratch::create("fresh", 1),
@@ -145,11 +137,7 @@ fn stream(path: &Path) -> io::Result<u64> {
 #[test]
 fn what_is_read_ahead_is_missed_all_the_same() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !is_measured(&kernel, Metric::PageCacheHitRatio) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&[Metric::PageCacheHitRatio]) {
         let (file, container) = (
             Scratch::create("ahead", PAGES),
             Cgroup::create(tree, "streamer"),

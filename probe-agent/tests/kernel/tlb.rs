@@ -13,7 +13,7 @@ use probe_agent::kernel::Metric;
 use crate::board::Board;
 use crate::cgroups::Cgroup;
 use crate::process::Process;
-use crate::{all_of, alone, assert_close, is_measured, open, totals, trees};
+use crate::{all_of, alone, assert_close, is_measured, kernels, open, totals};
 
 const ROUNDS: u64 = 5_000;
 
@@ -48,11 +48,7 @@ fn touch_and_give_back() -> u64 {
 #[test]
 fn pages_given_back_are_flushes() {
     let _alone = alone();
-    for tree in trees() {
-        let mut kernel = open(tree);
-        if !is_measured(&kernel, Metric::TlbFlushes) {
-            continue;
-        }
+    for (tree, mut kernel) in kernels(&[Metric::TlbFlushes]) {
         let container = Cgroup::create(tree, "flusher");
         let slot = kernel
             .add(&[container.id()], &all_of(&[Metric::TlbFlushes]))

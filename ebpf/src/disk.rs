@@ -14,7 +14,7 @@ use aya_ebpf::{
     maps::{HashMap, PerCpuArray},
     programs::BtfTracePointContext,
 };
-use ebpf_common::{Departure, DiskCell, NEVER, REQUESTS as ENTRIES, index};
+use ebpf_common::{Departure, DiskCell, HANDED_BACK, NEVER, REQUESTS as ENTRIES, index};
 
 use crate::{
     container,
@@ -27,9 +27,6 @@ use crate::{
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const ZONE_APPEND: u32 = 7;
-
-/// Instead of the time, of a request that is with the driver no more.
-const HANDED_BACK: u64 = 0;
 
 #[map]
 static REQUESTS: HashMap<u64, Departure> = HashMap::with_max_entries(ENTRIES, 0);

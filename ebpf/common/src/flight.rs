@@ -16,9 +16,12 @@ pub const QUERIES: u32 = 1 << 12;
 pub struct Departure {
     /// Whom it is charged to.
     pub at: SlotRef,
-    /// When, in ns of the monotonic clock.
+    /// When, in ns of the monotonic clock; [`HANDED_BACK`] of a request that is with its driver no more.
     pub at_ns: u64,
 }
+
+/// Instead of a time: the driver had no room, and the request will be issued again.
+pub const HANDED_BACK: u64 = 0;
 
 /// What makes an answer belong to a query.
 #[repr(C)]

@@ -31,7 +31,7 @@ pub use cells::{
     access, counter,
 };
 pub use config::{ALWAYS, ContainerConfig, METRICS, NEVER, SlotRef, index};
-pub use flight::{Departure, QUERIES, QueryKey, REQUESTS};
+pub use flight::{Departure, HANDED_BACK, QUERIES, QueryKey, REQUESTS};
 pub use layout::Layout;
 pub use log2::log2_bucket;
 

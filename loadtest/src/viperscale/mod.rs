@@ -5,10 +5,11 @@
 mod commands;
 mod decisions;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 pub use commands::{agent_process, free_addresses, scaler_process};
 pub use decisions::{ChangeDecision, Decision, DecisionReader, Decisions, Evidence};
@@ -25,6 +26,16 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Viperscale {
     processes: Processes,
+    agent: Option<LocalAgent>,
+}
+
+/// The agent that was started here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalAgent {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it answers over HTTP.
+    pub admin: SocketAddr,
 }
 
 /// Who measures on the nodes.
@@ -58,8 +69,12 @@ impl Viperscale {
         let scaler = scaler_process(programs, kubeconfig, policies, grpc, admin);
         self.processes.push(Process::start(scaler, logs)?);
         if agents == Agents::Local {
-            let agent = agent_process(programs, grpc, agent_admin);
-            self.processes.push(Process::start(agent, logs)?);
+            let agent = Process::start(agent_process(programs, grpc, agent_admin), logs)?;
+            self.agent = agent.pid().map(|pid| LocalAgent {
+                pid,
+                admin: agent_admin,
+            });
+            self.processes.push(agent);
         }
         DecisionReader::new(admin)
     }
@@ -70,6 +85,14 @@ impl Viperscale {
     /// See [`Process::check`].
     pub fn check(&mut self) -> Result<()> {
         self.processes.check()
+    }
+
+    /// The agent that was started here.
+    ///
+    /// # Errors
+    /// When none was, or it has ended at once.
+    pub fn agent(&self) -> Result<LocalAgent> {
+        self.agent.context("no agent runs here")
     }
 
     /// Process ids by name.

@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::MetricSet;
 use super::manifests::{self, ROLE};
 use super::metrics::AgentMetrics;
-use crate::local::{LocalCluster, Process, Processes, Programs, RunDir};
+use crate::local::{LocalCluster, Programs, RunDir};
 use crate::shop;
-use crate::viperscale::{Decision, DecisionReader, agent_process, free_addresses, scaler_process};
+use crate::viperscale::{Agents, Decision, DecisionReader, Viperscale};
 
 /// How long it may take until the agent measures every container and the scaler decides on it.
 const REPORTS_DEADLINE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub(super) struct Rig {
     cluster: LocalCluster,
-    processes: Processes,
+    viperscale: Viperscale,
 }
 
 /// How to reach what is running.
@@ -74,17 +74,16 @@ impl Rig {
 
         let policies = run_dir.path().join("policies");
         write_policy(&policies, &manifests::policy(containers, metrics))?;
-        let [grpc, scaler_admin, agent_admin] = free_addresses()?;
-        let scaler = scaler_process(programs, &kubeconfig, policies, grpc, scaler_admin);
-        self.processes.push(Process::start(scaler, &logs)?);
-        let agent = Process::start(agent_process(programs, grpc, agent_admin), &logs)?;
-        let agent_pid = agent.pid();
-        self.processes.push(agent);
+        let local = Agents::Local;
+        let decisions = self
+            .viperscale
+            .start(programs, &kubeconfig, policies, local, &logs)?;
+        let agent = self.viperscale.agent()?;
         Ok(Target {
             url: url(&client).await?,
-            agent_pid: agent_pid.context("the agent has no process id")?,
-            agent: AgentMetrics::at(agent_admin)?,
-            decisions: DecisionReader::new(scaler_admin)?,
+            agent_pid: agent.pid,
+            agent: AgentMetrics::at(agent.admin)?,
+            decisions,
         })
     }
 
@@ -119,13 +118,13 @@ impl Rig {
 
     /// An error when any process has ended.
     pub(super) fn check(&mut self) -> Result<()> {
-        self.processes.check()?;
+        self.viperscale.check()?;
         self.cluster.check()
     }
 
     /// Ends everything in reverse order.
     pub(super) async fn stop(mut self) {
-        self.processes.stop().await;
+        self.viperscale.stop().await;
         self.cluster.stop().await;
     }
 }

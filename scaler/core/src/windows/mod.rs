@@ -4,17 +4,19 @@
 //! ContainerSample ─▶ packed (bytes) ─▶ series (one container) ─▶ Sample, one by one, for a window
 //! ```
 
+mod nodes;
 mod packed;
 mod series;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 
 use crate::sample::{ContainerSample, NodeSample, PodUid};
 use crate::time::Timestamp;
-use series::{ContainerSeries, Keep, NodeSeries};
+use nodes::NodeSeries;
+use series::{ContainerSeries, Keep};
 
 pub use series::Sample;
 
@@ -47,9 +49,6 @@ pub struct Windows {
     capacity: Capacity,
     /// Pods have one to three containers: a search is as fast as a map.
     pods: HashMap<PodUid, Vec<(Arc<str>, ContainerSeries)>>,
-    /// What containers are called, each name once: most are called alike, and comparing with one that is
-    /// in the caches is much cheaper than with one of each pod's.
-    names: HashSet<Arc<str>>,
     nodes: HashMap<Arc<str>, NodeSeries>,
     /// The longest window that is looked at nodes over.
     node_window: Duration,
@@ -83,7 +82,6 @@ impl Windows {
         Self {
             capacity,
             pods: HashMap::default(),
-            names: HashSet::default(),
             nodes: HashMap::default(),
             node_window: capacity.retention,
             containers: 0,
@@ -99,7 +97,7 @@ impl Windows {
     /// Takes a sample of `container` of `pod`, to be kept for as long as the capacity allows. See
     /// [`Windows::record_for`].
     pub fn record(&mut self, pod: &PodUid, container: &str, sample: ContainerSample) {
-        self.record_for(self.capacity.retention, pod, container, &sample);
+        self.record_for(self.capacity.retention, pod, &Arc::from(container), &sample);
     }
 
     /// Takes a sample of `container` of `pod`, which is looked at over `window`: what is older than
@@ -108,11 +106,13 @@ impl Windows {
     ///
     /// Windows are most of the memory of a large cluster, and most are much shorter than the longest
     /// that a policy may have. One that grows is filled by what arrives from then on.
+    ///
+    /// The name is kept as it comes: containers that are called alike should share one.
     pub fn record_for(
         &mut self,
         window: Duration,
         pod: &PodUid,
-        container: &str,
+        container: &Arc<str>,
         sample: &ContainerSample,
     ) {
         let keep = Keep {
@@ -131,22 +131,10 @@ impl Windows {
         self.containers += 1;
         let mut series = ContainerSeries::default();
         series.push(sample, keep);
-        let name = self.name(container);
         self.pods
             .entry(pod.clone())
             .or_default()
-            .push((name, series));
-    }
-
-    /// The one copy of a container's name. What no container is called any more goes with the next
-    /// [`Windows::prune`].
-    fn name(&mut self, container: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(container) {
-            return known.clone();
-        }
-        let name: Arc<str> = Arc::from(container);
-        self.names.insert(name.clone());
-        name
+            .push((container.clone(), series));
     }
 
     /// Takes a sample of `node`. When there is no room for another node the sample is dropped and
@@ -227,7 +215,6 @@ impl Windows {
             containers.retain_mut(|(_, series)| series.prune(retention, now));
             !containers.is_empty()
         });
-        self.names.retain(|name| Arc::strong_count(name) > 1);
         self.nodes.retain(|_, series| series.prune(retention, now));
         self.containers = self.pods.values().map(Vec::len).sum();
     }

@@ -1,4 +1,4 @@
-//! The recent samples of one source, in order of time.
+//! The recent samples of one container, in order of time, and what is common to all sources.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::packed::{Body, PackedDelta, nanoseconds, pack};
 use super::{SHORTEST_INTERVAL, STALE_INTERVALS};
 use crate::doubts::Doubts;
 use crate::metric::Metric;
-use crate::sample::{ContainerSample, NodeSample, Scheduling};
+use crate::sample::{ContainerSample, Scheduling};
 use crate::time::Timestamp;
 
 /// Bytes that are always made room for: more than a usual body.
@@ -28,7 +28,7 @@ pub(super) struct Keep {
 }
 
 /// When a sample's interval ended, and how long it was.
-trait Timed {
+pub(super) trait Timed {
     fn received_at(&self) -> Timestamp;
     fn interval(&self) -> Duration;
 }
@@ -57,14 +57,6 @@ const UNSCHEDULED: u32 = u32::MAX;
 pub(super) struct ContainerSeries {
     heads: VecDeque<Head>,
     bodies: Vec<u8>,
-}
-
-/// Samples of one node.
-#[derive(Debug, Clone, Default)]
-pub(super) struct NodeSeries {
-    samples: VecDeque<NodeSample>,
-    /// When the scheduler hook last saw something run; remembered for longer than the samples.
-    scheduler_seen_at: Option<Timestamp>,
 }
 
 /// One sample of a container, as it is remembered.
@@ -220,56 +212,9 @@ fn on_cpu_us(scheduling: &Scheduling) -> u32 {
     us.min(UNSCHEDULED - 1)
 }
 
-impl NodeSeries {
-    /// As [`ContainerSeries::push`].
-    pub(super) fn push(&mut self, sample: NodeSample, keep: Keep) {
-        let at = sample.received_at;
-        if sample.scheduler_seen {
-            self.scheduler_seen_at = self.scheduler_seen_at.max(Some(at));
-        }
-        let samples = &mut self.samples;
-        let place = samples.partition_point(|known| known.received_at <= at);
-        samples.insert(place, sample);
-        let newest = samples.back().map_or(at, |sample| sample.received_at);
-        while samples.front().is_some_and(|oldest| {
-            let age = newest.since(oldest.received_at);
-            samples.len() > keep.samples.max(1)
-                || age > keep.retention
-                || age > keep.window && samples.len() > STALE_INTERVALS as usize
-        }) {
-            samples.pop_front();
-        }
-    }
-
-    /// Whether the hook saw something run less than `time` before `now`, and the node still reports.
-    pub(super) fn scheduler_seen(&self, time: Duration, now: Timestamp) -> bool {
-        first_inside(&self.samples, Duration::ZERO, now).is_some()
-            && self
-                .scheduler_seen_at
-                .is_some_and(|at| now.since(at) < time)
-    }
-
-    /// As [`ContainerSeries::prune`].
-    pub(super) fn prune(&mut self, retention: Duration, now: Timestamp) -> bool {
-        let old = |sample: &NodeSample| now.since(sample.received_at) > retention;
-        let surplus = self.samples.partition_point(old);
-        self.samples.drain(..surplus);
-        !self.samples.is_empty()
-    }
-
-    pub(super) fn recent(
-        &self,
-        window: Duration,
-        now: Timestamp,
-    ) -> Option<impl Iterator<Item = &NodeSample>> {
-        let first = first_inside(&self.samples, window, now)?;
-        Some(self.samples.range(first..))
-    }
-}
-
 /// Where a window of samples begins: the first from less than `window` before `now`, and in any case
 /// the latest. `None` when there is none, or the source is silent.
-fn first_inside<S: Timed>(
+pub(super) fn first_inside<S: Timed>(
     samples: &VecDeque<S>,
     window: Duration,
     now: Timestamp,
@@ -298,15 +243,5 @@ impl Timed for Head {
 
     fn interval(&self) -> Duration {
         Duration::from_nanos(self.interval_ns)
-    }
-}
-
-impl Timed for NodeSample {
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 }

@@ -109,7 +109,7 @@ fn a_late_sample_takes_the_place_of_its_time() {
 fn a_short_window_keeps_no_more_than_it_needs() {
     let mut short = Windows::default();
     for at in (1..=50).chain([47, 20]) {
-        short.record_for(SECOND * 5, &"a".into(), "server", &sample(at));
+        short.record_for(SECOND * 5, &"a".into(), &"server".into(), &sample(at));
     }
     assert_eq!(
         arrivals(&short, "a", 60, 50),
@@ -117,7 +117,7 @@ fn a_short_window_keeps_no_more_than_it_needs() {
     );
     let mut slow = Windows::default();
     for at in [10, 20, 30, 40, 50] {
-        slow.record_for(SECOND * 5, &"a".into(), "server", &sample(at));
+        slow.record_for(SECOND * 5, &"a".into(), &"server".into(), &sample(at));
     }
     let known = arrivals(&slow, "a", 60, 50);
     assert_eq!(known, Some(vec![30, 40, 50]), "three tell silence");
@@ -235,7 +235,7 @@ proptest! {
             // Every fourth report was held up.
             let at = now_ms - if number % 4 == 0 { late } else { 0 };
             let sample = numbered(at, interval, number);
-            windows.record_for(window, &"a".into(), "server", &sample);
+            windows.record_for(window, &"a".into(), &"server".into(), &sample);
             model.record(window, capacity, sample);
             let now = Timestamp::new(Duration::from_millis(now_ms));
             for look in [Duration::ZERO, SECOND, window, window * 2] {

@@ -10,10 +10,10 @@ use super::policies::State;
 use crate::bench::agent::manifests::request_little;
 use crate::bench::agent::metrics::AgentMetrics;
 use crate::compare::PodClocks;
-use crate::local::{LocalCluster, NODE_NAME, Process, Processes, Programs, RunDir};
+use crate::local::{LocalCluster, NODE_NAME, Programs, RunDir};
 use crate::shop;
 use crate::shop_manifests::{ShopParameters, objects};
-use crate::viperscale::{agent_process, free_addresses, scaler_process};
+use crate::viperscale::{Agents, Viperscale};
 
 /// How long a change of policies may take to reach the kernel.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Rig {
     cluster: LocalCluster,
-    processes: Processes,
+    viperscale: Viperscale,
     /// Where the scaler looks for policies.
     policies: PathBuf,
     replicas: u32,
@@ -68,18 +68,15 @@ impl Rig {
         self.replicas = replicas;
         fs::create_dir_all(&self.policies)
             .with_context(|| format!("cannot create {}", self.policies.display()))?;
-        let [grpc, scaler_admin, agent_admin] = free_addresses()?;
         let folder = self.policies.clone();
-        let scaler = scaler_process(programs, &kubeconfig, folder, grpc, scaler_admin);
-        self.processes.push(Process::start(scaler, &logs)?);
-        let agent = Process::start(agent_process(programs, grpc, agent_admin), &logs)?;
-        let agent_pid = agent.pid().context("the agent has no process id")?;
-        self.processes.push(agent);
+        self.viperscale
+            .start(programs, &kubeconfig, folder, Agents::Local, &logs)?;
+        let agent = self.viperscale.agent()?;
         let target = Target {
             frontend,
-            agent: AgentMetrics::at(agent_admin)?,
+            agent: AgentMetrics::at(agent.admin)?,
             pods: PodClocks::of_node(NODE_NAME)?,
-            agent_pid,
+            agent_pid: agent.pid,
         };
         self.wait(&target, |now| now.revision > 0).await?;
         Ok(target)
@@ -130,13 +127,13 @@ impl Rig {
 
     /// An error when any process has ended.
     pub(super) fn check(&mut self) -> Result<()> {
-        self.processes.check()?;
+        self.viperscale.check()?;
         self.cluster.check()
     }
 
     /// Ends everything in reverse order.
     pub(super) async fn stop(mut self) {
-        self.processes.stop().await;
+        self.viperscale.stop().await;
         self.cluster.stop().await;
     }
 }

@@ -22,9 +22,9 @@ use aya_ebpf::{
 use ebpf_common::{CacheCell, NEVER, access, index};
 
 use crate::{
-    container,
     event::recorded,
     read::{field, layout},
+    stint,
 };
 
 /// `S_IFMT` and `S_IFBLK`: the type in a file's mode, and that of a block device.
@@ -173,16 +173,14 @@ unsafe fn is_device(mapping: *const u8) -> bool {
 /// The current task, if the page cache of its container is measured.
 #[inline(always)]
 fn accessor() -> Option<Accessor> {
-    // SAFETY: the helper has no preconditions, and the verifier types its result.
-    let (at, task) = unsafe {
-        let task: *const u8 = bpf_get_current_task_btf().cast();
-        (container::of_task(task)?, field(task, layout!(task_pid)))
-    };
-    let threshold = container::threshold(at, index::PAGE_CACHE);
+    let by = stint::current()?;
+    let threshold = by.config.thresholds[index::PAGE_CACHE];
     if threshold == NEVER {
         return None;
     }
-    let cell = CACHE.get_ptr_mut(at.slot)?;
+    let cell = CACHE.get_ptr_mut(by.slot)?;
+    // SAFETY: the helper has no preconditions, and the verifier types its result.
+    let task = unsafe { field(bpf_get_current_task_btf().cast(), layout!(task_pid)) };
     Some(Accessor {
         // SAFETY: a cell of this CPU. An interrupt adds no pages and reads no files, so these programs
         // do not run inside of one another.

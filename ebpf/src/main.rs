@@ -35,6 +35,7 @@ mod net;
 mod packets;
 mod read;
 mod sched;
+mod stint;
 mod tcp;
 
 /// The kernel lends its helpers to GPL-compatible programs only.

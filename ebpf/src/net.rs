@@ -4,17 +4,16 @@
 //! created, perhaps by a parent elsewhere, and version 1 trees have none.)
 
 use aya_ebpf::{
-    helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
     maps::PerCpuArray,
     programs::BtfTracePointContext,
 };
-use ebpf_common::{NetCell, SlotRef, index};
+use ebpf_common::{NetCell, index};
 
 use crate::{
-    container,
     event::{record, sampled},
     read::{field, layout},
+    stint::{self, Current},
 };
 
 const AF_INET: u16 = 2;
@@ -32,9 +31,9 @@ static NET: PerCpuArray<NetCell> = PerCpuArray::with_max_entries(1, 0);
 pub fn sock_send_length(ctx: BtfTracePointContext) -> i32 {
     let (socket, sent): (*const u8, i32) = (ctx.arg(0), ctx.arg(1));
     if sent >= 0
-        && let Some(at) = caller(socket)
+        && let Some(by) = caller(socket)
     {
-        count_sent(at, sent as u64);
+        count_sent(by.slot, by.config.thresholds[index::SENT_BYTES], sent as u64);
     }
     0
 }
@@ -45,33 +44,32 @@ pub fn sock_recv_length(ctx: BtfTracePointContext) -> i32 {
     let (socket, received): (*const u8, i32) = (ctx.arg(0), ctx.arg(1));
     if received > 0
         && ctx.arg::<u64>(2) as u32 & MSG_PEEK == 0
-        && let Some(at) = caller(socket)
+        && let Some(by) = caller(socket)
     {
-        count_received(at, received as u64);
+        let threshold = by.config.thresholds[index::RECEIVED_BYTES];
+        count_received(by.slot, threshold, received as u64);
     }
     0
 }
 
 /// The container that uses an Internet socket, if it is measured.
 #[inline(always)]
-fn caller(socket: *const u8) -> Option<SlotRef> {
-    // SAFETY: the verifier types both pointers.
-    unsafe {
-        let family: u16 = field(socket, layout!(sock_family));
-        if family != AF_INET && family != AF_INET6 {
-            return None;
-        }
-        container::of_task(bpf_get_current_task_btf().cast())
+fn caller(socket: *const u8) -> Option<Current> {
+    // SAFETY: a pointer that the verifier types.
+    let family: u16 = unsafe { field(socket, layout!(sock_family)) };
+    if family != AF_INET && family != AF_INET6 {
+        return None;
     }
+    stint::current()
 }
 
 /// Counts a send, or a packet that leaves.
 #[inline(always)]
-pub(crate) fn count_sent(at: SlotRef, bytes: u64) {
-    if !sampled(container::threshold(at, index::SENT_BYTES)) {
+pub(crate) fn count_sent(slot: u32, threshold: u32, bytes: u64) {
+    if !sampled(threshold) {
         return;
     }
-    if let Some(cell) = NET.get_ptr_mut(at.slot) {
+    if let Some(cell) = NET.get_ptr_mut(slot) {
         // SAFETY: a cell of this CPU, and only one of two programs that write this part is attached.
         record(unsafe { &mut (*cell).sent }, bytes);
     }
@@ -79,11 +77,11 @@ pub(crate) fn count_sent(at: SlotRef, bytes: u64) {
 
 /// Counts a receive, or a packet that arrives.
 #[inline(always)]
-pub(crate) fn count_received(at: SlotRef, bytes: u64) {
-    if !sampled(container::threshold(at, index::RECEIVED_BYTES)) {
+pub(crate) fn count_received(slot: u32, threshold: u32, bytes: u64) {
+    if !sampled(threshold) {
         return;
     }
-    if let Some(cell) = NET.get_ptr_mut(at.slot) {
+    if let Some(cell) = NET.get_ptr_mut(slot) {
         // SAFETY: as for sends.
         record(unsafe { &mut (*cell).received }, bytes);
     }

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     EbpfContext, helpers::generated::bpf_skb_cgroup_id, macros::cgroup_skb, programs::SkBuffContext,
 };
-use ebpf_common::SlotRef;
+use ebpf_common::{SlotRef, index};
 
 use crate::{container, dns, net, read::layout};
 
@@ -17,7 +17,8 @@ pub fn cgroup_egress(ctx: SkBuffContext) -> i32 {
     if layout!(count_sent_packets) != 0
         && let Some(at) = owner(&ctx)
     {
-        net::count_sent(at, u64::from(ctx.len()));
+        let threshold = container::threshold(at, index::SENT_BYTES);
+        net::count_sent(at.slot, threshold, u64::from(ctx.len()));
     }
     dns::query(&ctx);
     PASS
@@ -29,7 +30,8 @@ pub fn cgroup_ingress(ctx: SkBuffContext) -> i32 {
     if layout!(count_received_packets) != 0
         && let Some(at) = owner(&ctx)
     {
-        net::count_received(at, u64::from(ctx.len()));
+        let threshold = container::threshold(at, index::RECEIVED_BYTES);
+        net::count_received(at.slot, threshold, u64::from(ctx.len()));
     }
     dns::answer(&ctx);
     PASS

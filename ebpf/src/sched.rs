@@ -20,40 +20,23 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
-use ebpf_common::{LEDGER_ENTRIES, NEVER, SchedCell, SlotRef, index};
+use ebpf_common::{LEDGER_ENTRIES, NEVER, SchedCell, Stint, index};
 
 use crate::{
     container,
     event::{record, sampled},
     read::{field, layout},
+    stint,
 };
-
-/// The measured task that is on this CPU.
-#[repr(C)]
-struct Stint {
-    /// Whom its events belong to.
-    at: SlotRef,
-    /// `sum_exec_runtime` up to which time on CPU has been counted, ns.
-    exec_runtime: u64,
-    /// `run_delay` up to which waiting has been counted, ns.
-    run_delay: u64,
-    /// Its id; 0 when the task on this CPU is not measured.
-    pid: u32,
-    /// 1 when the wait before this stint has been counted already, by a flush.
-    wait_counted: u32,
-}
 
 /// How a stint goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    Voluntary,
-    Involuntary,
+    /// The task leaves the CPU; 1 where it wants to, else 0.
+    Switch { voluntary: u64 },
     /// It does not end.
     Flush,
 }
-
-#[map]
-static STINT: PerCpuArray<Stint> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 static SCHED: PerCpuArray<SchedCell> = PerCpuArray::with_max_entries(1, 0);
@@ -100,7 +83,7 @@ pub fn nothing(_: BtfTracePointContext) -> i32 {
 /// Counts the task that runs on this CPU; started by the agent, attached to nothing.
 #[raw_tracepoint]
 pub fn flush_running(_: RawTracePointContext) -> i32 {
-    let Some(stint) = STINT.get_ptr_mut(0) else {
+    let Some(stint) = stint::here() else {
         return 0;
     };
     // SAFETY: as in `switch`; interrupts are off here as there, so neither sees the other half-way.
@@ -111,7 +94,7 @@ pub fn flush_running(_: RawTracePointContext) -> i32 {
         if pid == 0 {
             return 0;
         }
-        if pid == stint.pid {
+        if stint.task == task as u64 {
             count(stint, task, End::Flush);
         } else {
             // It was switched in before its container was measured.
@@ -124,29 +107,21 @@ pub fn flush_running(_: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn switch(preempt: u64, prev: *const u8, next: *const u8, blocked: bool) -> i32 {
-    let Some(stint) = STINT.get_ptr_mut(0) else {
+    let Some(stint) = stint::here() else {
         return 0;
     };
     // SAFETY: this CPU's stint, with interrupts off; the verifier types both tasks.
     unsafe {
         let stint = &mut *stint;
-        if stint.pid != 0 && stint.pid == field::<u32>(prev, layout!(task_pid)) {
+        if stint.task == prev as u64 {
             // A task that is pre-empted on its way to sleep comes back to finish it.
-            let voluntary = blocked && preempt as u8 == 0;
-            count(
-                stint,
-                prev,
-                if voluntary {
-                    End::Voluntary
-                } else {
-                    End::Involuntary
-                },
-            );
+            let voluntary = u64::from(blocked && preempt as u8 == 0);
+            count(stint, prev, End::Switch { voluntary });
         }
         let pid: u32 = field(next, layout!(task_pid));
         if pid == 0 {
             // The idle task: all CPUs have one with this id.
-            stint.pid = 0;
+            stint.task = 0;
         } else {
             begin(stint, next, pid);
         }
@@ -163,12 +138,12 @@ fn switch(preempt: u64, prev: *const u8, next: *const u8, blocked: bool) -> i32 
 #[inline(always)]
 unsafe fn count(stint: &mut Stint, task: *const u8, end: End) {
     let Some(config) = container::config(stint.at) else {
-        stint.pid = 0;
+        stint.task = 0;
         return;
     };
     let waits = config.thresholds[index::RUNQ_LATENCY];
     if waits == NEVER && config.thresholds[index::ON_CPU_TIME] == NEVER {
-        stint.pid = 0;
+        stint.task = 0;
         return;
     }
     let Some(cell) = SCHED.get_ptr_mut(stint.at.slot) else {
@@ -185,10 +160,10 @@ unsafe fn count(stint: &mut Stint, task: *const u8, end: End) {
         )
     };
     cell.on_cpu_ns += exec_runtime.wrapping_sub(stint.exec_runtime);
-    match end {
-        End::Voluntary => cell.voluntary += 1,
-        End::Involuntary => cell.involuntary += 1,
-        End::Flush => {}
+    if let End::Switch { voluntary } = end {
+        // No branches: the compiler would write what follows once for each.
+        cell.voluntary += voluntary;
+        cell.involuntary += 1 - voluntary;
     }
     if stint.wait_counted == 0 {
         let wait = run_delay.wrapping_sub(stint.run_delay);
@@ -215,7 +190,7 @@ unsafe fn count(stint: &mut Stint, task: *const u8, end: End) {
 unsafe fn begin(stint: &mut Stint, task: *const u8, pid: u32) {
     // SAFETY: upheld by the caller.
     let Some(at) = (unsafe { container::of_task(task) }) else {
-        stint.pid = 0;
+        stint.task = 0;
         return;
     };
     // SAFETY: upheld by the caller.
@@ -228,6 +203,7 @@ unsafe fn begin(stint: &mut Stint, task: *const u8, pid: u32) {
     stint.at = at;
     stint.exec_runtime = exec_runtime;
     stint.run_delay = booked(pid, run_delay);
+    stint.task = task as u64;
     stint.pid = pid;
     stint.wait_counted = 0;
 }

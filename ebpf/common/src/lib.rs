@@ -15,6 +15,7 @@
 //!  REQUESTS  hash           address   ─▶ Departure         by the programs; full: counted in LOST
 //!  QUERIES   LRU hash       QueryKey  ─▶ Departure         by the programs; drops the oldest
 //!  LOST      per-CPU array  0         ─▶ LostCell
+//!  STINT     per-CPU array  0         ─▶ Stint             by the scheduler's programs
 //! ```
 //!
 //! A new metric needs an index in [`index`], a place in a cell, and a program that fills it; nothing
@@ -25,6 +26,7 @@ mod config;
 mod flight;
 mod layout;
 mod log2;
+mod stint;
 
 pub use cells::{
     BUCKETS, COUNTERS, CacheCell, CountsCell, DiskCell, Distribution, LostCell, NetCell, SchedCell,
@@ -34,6 +36,7 @@ pub use config::{ALWAYS, ContainerConfig, METRICS, NEVER, SlotRef, index};
 pub use flight::{Departure, HANDED_BACK, QUERIES, QueryKey, REQUESTS};
 pub use layout::Layout;
 pub use log2::log2_bucket;
+pub use stint::Stint;
 
 /// Entries of the ledger of waits (see the scheduler program), a power of two. With a process id of
 /// at most 22 bits (the kernel's limit) the rest of the id fits into a tag of 8 bits.
@@ -65,6 +68,8 @@ pub mod names {
     pub const QUERIES: &str = "QUERIES";
     /// 0 to [`LostCell`](super::LostCell), per CPU.
     pub const LOST: &str = "LOST";
+    /// 0 to [`Stint`](super::Stint), per CPU.
+    pub const STINT: &str = "STINT";
     /// Process id to the wait it had at its last switch-out; mapped into the agent.
     pub const LEDGER: &str = "LEDGER";
     /// The [`Layout`](super::Layout).

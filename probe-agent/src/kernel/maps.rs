@@ -5,7 +5,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValue
 use aya::{EbpfLoader, Pod};
 use ebpf_common::{
     CacheCell, ContainerConfig, CountsCell, Departure, DiskCell, Distribution, LostCell, NetCell,
-    QueryKey, SchedCell, SlotRef, names,
+    QueryKey, SchedCell, SlotRef, Stint, names,
 };
 
 use super::cells::{Cells, Group, Sum};
@@ -36,6 +36,7 @@ pub(super) struct Maps {
     requests: HashMap<MapData, u64, Departure>,
     queries: HashMap<MapData, QueryKey, Departure>,
     lost: PerCpuArray<MapData, LostCell>,
+    stint: PerCpuArray<MapData, Stint>,
     ledger: MapData,
     possible_cpus: usize,
 }
@@ -71,6 +72,7 @@ impl Maps {
             requests: take(ebpf, names::REQUESTS)?,
             queries: take(ebpf, names::QUERIES)?,
             lost: take(ebpf, names::LOST)?,
+            stint: take(ebpf, names::STINT)?,
             ledger,
             possible_cpus,
         })
@@ -142,6 +144,11 @@ impl Maps {
             map: names::LEDGER,
             source: MapError::IoError(source),
         })
+    }
+
+    /// Forgets who is on which CPU: nobody says any more when that changes.
+    pub(super) fn forget_stints(&mut self) -> Result<(), KernelError> {
+        set_all(&mut self.stint, 0, Stint::NONE, self.possible_cpus).map_err(failed(names::STINT))
     }
 
     /// Forgets the requests that are under way: their ends were, or may be, missed.

@@ -108,6 +108,9 @@ impl Object {
 
     /// While the hook at which something ends is not attached, it may end unseen.
     fn forget_what_was_missed(&mut self, missing: &[Hook]) -> Result<(), KernelError> {
+        if missing.contains(&Hook::SchedSwitch) {
+            self.maps.forget_stints()?;
+        }
         if missing.contains(&Hook::BlockComplete) {
             self.maps.forget_requests()?;
         }

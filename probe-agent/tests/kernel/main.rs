@@ -34,6 +34,7 @@ mod retransmits;
 mod sampling;
 mod scheduling;
 mod stated_error;
+mod stint;
 mod support;
 mod synacks;
 mod tlb;

@@ -11,7 +11,7 @@
 
 mod case;
 mod load;
-mod measure;
+pub(super) mod measure;
 pub(super) mod peer;
 mod ping_pong;
 mod report;

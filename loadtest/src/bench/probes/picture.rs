@@ -56,8 +56,12 @@ fn sheet(shop: &ShopReport) -> Sheet {
         column: (column, COLUMNS),
         height: chart.outer_height(),
     });
+    let sides: &[Side] = match shop.has_peers() {
+        true => &[Side::Viperscale, Side::OtherTools, Side::Thesis],
+        false => &[Side::Viperscale, Side::Thesis],
+    };
     Sheet {
-        sides: &[Side::Viperscale, Side::OtherTools, Side::Thesis],
+        sides,
         title: "What measuring costs the shop".to_owned(),
         caption: caption(shop),
         rows: vec![parts.collect()],
@@ -158,6 +162,8 @@ mod tests {
                 overhead(State::All, 1.4),
                 overhead(State::LibbpfTools, 6.0),
             ],
+            accounts: Vec::new(),
+            turns: Vec::new(),
         }
     }
 

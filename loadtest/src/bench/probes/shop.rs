@@ -1,14 +1,20 @@
 //! What the probes cost the demo shop under load: CPU and latency, with none, the core and all metrics.
 //!
 //! ```text
-//!  each round:  none │ core │ all │ libbpf-tools │ bpftrace, in another order each time; the same users
-//!  each turn:   policies written ─▶ in force in the kernel ─▶ Locust ─▶ clocks, pages    turn
-//!  each round's turns, divided by its `none` ─▶ medians and intervals over rounds        overhead
+//!  each round:  Locust ─▶ none │ core │ all │ libbpf-tools │ bpftrace, there and back, in another order
+//!               each time; the same users all the while
+//!  each part:   policies written ─▶ in force in the kernel ─▶ clocks, pages               drive
+//!  a round's parts of a state together, divided by those of `none` ─▶ medians, intervals  turn, overhead
+//!  some rounds more, with the kernel's account of our programs                            account
 //! ```
+//!
+//! Parts are short because what a shared machine does by itself changes slowly: between neighbours of five
+//! seconds the CPU by page differs by 4 %, and between those of thirty by hardly less.
 //!
 //! The state is changed as a user changes it, by editing policies; cluster, shop, scaler and agent run
 //! on all the time.
 
+mod account;
 mod drive;
 mod order;
 mod overhead;
@@ -20,6 +26,7 @@ mod turn;
 mod verdict;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -28,12 +35,19 @@ pub(crate) use overhead::{Overhead, ShopReport};
 
 use crate::local::{Machine, Programs, RunDir, unless_interrupted};
 use crate::locust::{Locust, Spinner};
+use account::Account;
 use drive::Driver;
 use order::order;
 use policies::State;
 use rig::Rig;
-use tools::{Running, Tools};
+use tools::Tools;
 use turn::Turn;
+
+/// How long one state is measured before the next.
+const PART: Duration = Duration::from_secs(5);
+
+/// Rounds with the kernel's account, at most; they vary little.
+const ACCOUNTS: u32 = 3;
 
 /// Options of the shop's part.
 #[derive(Debug, Args)]
@@ -41,7 +55,7 @@ pub(super) struct ShopArgs {
     /// shop: how often each state is measured; the more, the narrower the intervals
     #[arg(long, env = "VIPERSCALE_SHOP_ROUNDS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) shop_rounds: u32,
-    /// shop: how long each is measured
+    /// shop: how long each is measured in a round, in parts of 5 s
     #[arg(long, env = "VIPERSCALE_SHOP_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=3600))]
     pub(super) shop_seconds: u32,
     /// shop: virtual users; few enough that no pod is at its limit, where waiting hides everything
@@ -56,6 +70,19 @@ pub(super) struct ShopArgs {
     /// shop: source of the users' choices; each round has its own
     #[arg(long, env = "VIPERSCALE_SEED", default_value_t = 1)]
     pub(super) seed: u64,
+}
+
+impl ShopArgs {
+    /// In how many parts a state is measured in a round.
+    fn parts(&self) -> u32 {
+        let parts = Duration::from_secs(self.shop_seconds.into()).div_duration_f64(PART);
+        parts.ceil() as u32
+    }
+
+    /// How long that is together.
+    fn turn(&self) -> Duration {
+        PART * self.parts()
+    }
 }
 
 /// Measures with state and logs below `dir`.
@@ -105,20 +132,15 @@ async fn take_turns(
         .collect();
     let mut turns: Vec<Turn> = Vec::new();
     for round in 0..args.shop_rounds {
-        for state in order(&states, round) {
-            spinner.step(&format!(
-                "round {} of {}: {}",
-                round + 1,
-                args.shop_rounds,
-                state.words()
-            ));
-            rig.change(&target, state).await?;
-            let running = match tools.iter().find(|tools| tools.state == state) {
-                Some(tools) => tools.start().await?,
-                None => Running::NOTHING,
-            };
-            turns.push(driver.take(rig, round, state, &running).await?);
-        }
+        spinner.step(&format!("round {} of {}", round + 1, args.shop_rounds));
+        let states = order(&states, round);
+        turns.extend(driver.take(rig, round, &states, &tools).await?);
     }
-    ShopReport::from_turns(args, unsupported, tools, &turns)
+    let mut entries = Vec::new();
+    for round in 0..args.shop_rounds.min(ACCOUNTS) {
+        spinner.step("asking the kernel for its account of our programs");
+        entries.extend(driver.account(rig, round).await?);
+    }
+    let accounts = Account::of(&entries, args.seed);
+    ShopReport::from_turns(args, unsupported, tools, &turns, accounts)
 }

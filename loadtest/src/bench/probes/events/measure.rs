@@ -13,17 +13,17 @@ use crate::bench::probes::cgroup::Stay;
 
 /// What a set of programs cost while it was measured.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cost {
+pub(in crate::bench::probes) struct Cost {
     /// Time in all of them.
-    pub(super) spent: Duration,
+    pub(in crate::bench::probes) spent: Duration,
     /// Runs of all of them.
-    pub(super) runs: u64,
+    pub(in crate::bench::probes) runs: u64,
     /// Events: runs of the one that runs once per event.
-    pub(super) events: u64,
+    pub(in crate::bench::probes) events: u64,
 }
 
 /// Measures a program on `sched_switch` that does nothing.
-pub(super) async fn floor(time: Duration) -> Result<Cost> {
+pub(in crate::bench::probes) async fn floor(time: Duration) -> Result<Cost> {
     let types = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let mut object = EbpfLoader::new()
         .load(OBJECT)
@@ -118,7 +118,11 @@ pub(super) fn programs() -> Vec<Loaded> {
 
 /// What the programs `ids` cost from now on for `time`. Without a program that runs once per `event`,
 /// events are the runs of the one that runs most.
-pub(super) async fn measure(ids: &BTreeSet<u32>, event: Option<u32>, time: Duration) -> Cost {
+pub(in crate::bench::probes) async fn measure(
+    ids: &BTreeSet<u32>,
+    event: Option<u32>,
+    time: Duration,
+) -> Cost {
     // What attaching has disturbed settles.
     tokio::time::sleep(time / 10).await;
     let before = programs();
@@ -163,7 +167,7 @@ pub(super) fn runs_per_event(costs: &[Cost]) -> Option<f64> {
     )
 }
 
-pub(super) fn per(total: u128, count: u64) -> f64 {
+pub(in crate::bench::probes) fn per(total: u128, count: u64) -> f64 {
     total as f64 / count.max(1) as f64
 }
 

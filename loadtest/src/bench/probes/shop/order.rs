@@ -25,6 +25,18 @@ pub(super) fn order<T: Copy>(states: &[T], round: u32) -> Vec<T> {
         .collect()
 }
 
+/// The turns of a round in `parts` parts each: there and back, again and again, so that what drifts within
+/// the round is the same for all.
+pub(super) fn there_and_back<T: Copy>(turns: &[T], parts: u32) -> Vec<T> {
+    let pass = |number: u32| -> Vec<T> {
+        match number % 2 {
+            0 => turns.to_vec(),
+            _ => turns.iter().rev().copied().collect(),
+        }
+    };
+    (0..parts).flat_map(pass).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -58,5 +70,16 @@ mod tests {
     #[test]
     fn one_state_is_its_own_order() {
         assert_eq!(order(&[7], 5), [7]);
+    }
+
+    #[test]
+    fn parts_of_turns_have_the_same_middle() {
+        let parts = there_and_back(&['a', 'b', 'c'], 4);
+        assert_eq!(parts.iter().collect::<String>(), "abccbaabccba");
+        for turn in ['a', 'b', 'c'] {
+            let places = parts.iter().enumerate().filter(|(_, part)| **part == turn);
+            assert_eq!(places.map(|(place, _)| place).sum::<usize>(), 22, "{turn}");
+        }
+        assert_eq!(there_and_back(&['a', 'b'], 1), ['a', 'b']);
     }
 }

@@ -7,6 +7,7 @@ use comparison::statistics::Estimate;
 use serde::Serialize;
 
 use super::ShopArgs;
+use super::account::Account;
 use super::policies::State;
 use super::tools::Tools;
 use super::turn::{Turn, Usual};
@@ -18,7 +19,7 @@ pub struct ShopReport {
     /// Rounds behind each number.
     pub rounds: u32,
     /// How long each state was measured in a round.
-    pub seconds: u32,
+    pub seconds: u64,
     /// Virtual users.
     pub users: u32,
     /// Pods of each Deployment.
@@ -35,6 +36,22 @@ pub struct ShopReport {
     pub states: Vec<StateReport>,
     /// What each but the first cost.
     pub overheads: Vec<Overhead>,
+    /// The time in our programs, by the kernel's own account: what of an overhead is theirs without doubt.
+    pub accounts: Vec<Account>,
+    /// What is behind the medians.
+    pub turns: Vec<TurnReport>,
+}
+
+/// One state in one round.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TurnReport {
+    round: u32,
+    state: State,
+    pages: usize,
+    shop_cpu_ms_per_page: Option<f64>,
+    machine_cpu_ms_per_page: Option<f64>,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
 }
 
 /// One state, medians over rounds.
@@ -62,9 +79,9 @@ pub struct StateReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overhead {
     pub(in crate::bench::probes) state: State,
-    /// CPU of the shop's pods by page.
+    /// CPU of the shop's pods by page, each page by what is usual for its route.
     pub cpu_percent: Estimate,
-    /// CPU of the whole machine by page.
+    /// CPU of the whole machine by page, likewise.
     pub machine_cpu_percent: Estimate,
     /// Median latency, each page by what is usual for its route.
     pub p50_percent: Estimate,
@@ -97,6 +114,7 @@ impl ShopReport {
         unsupported: Vec<String>,
         tools: Vec<Tools>,
         turns: &[Turn],
+        accounts: Vec<Account>,
     ) -> Result<Self> {
         ensure!(
             turns.iter().all(|turn| turn.served().next().is_some()),
@@ -104,11 +122,11 @@ impl ShopReport {
         );
         let usual = Usual::of(turns);
         let served: usize = turns.iter().map(|turn| turn.served().count()).sum();
-        let seconds = turns.len() as f64 * f64::from(args.shop_seconds);
+        let seconds = turns.len() as f64 * args.turn().as_secs_f64();
         let states: BTreeSet<State> = turns.iter().map(|turn| turn.state).collect();
         Ok(Self {
             rounds: args.shop_rounds,
-            seconds: args.shop_seconds,
+            seconds: args.turn().as_secs(),
             users: args.users,
             replicas: args.replicas,
             pages_per_second: served as f64 / seconds.max(1.0),
@@ -124,7 +142,31 @@ impl ShopReport {
                 .filter(|state| **state != State::None)
                 .map(|state| Overhead::of(args.seed, *state, turns, &usual))
                 .collect(),
+            accounts,
+            turns: turns.iter().map(TurnReport::of).collect(),
         })
+    }
+}
+
+impl ShopReport {
+    /// Whether other tools were measured, too.
+    pub(in crate::bench::probes) fn has_peers(&self) -> bool {
+        let peers = [State::LibbpfTools, State::Bpftrace];
+        self.overheads.iter().any(|of| peers.contains(&of.state))
+    }
+}
+
+impl TurnReport {
+    fn of(turn: &Turn) -> Self {
+        Self {
+            round: turn.round,
+            state: turn.state,
+            pages: turn.served().count(),
+            shop_cpu_ms_per_page: turn.shop_cpu_ms(),
+            machine_cpu_ms_per_page: turn.machine_cpu_ms(),
+            p50_ms: turn.latency_ms(0.5),
+            p99_ms: turn.latency_ms(0.99),
+        }
     }
 }
 
@@ -134,7 +176,7 @@ impl StateReport {
             let of_state = turns.iter().filter(|turn| turn.state == state);
             Estimate::of_numbers(&of_state.filter_map(value).collect::<Vec<_>>(), args.seed)
         };
-        let seconds = f64::from(args.shop_seconds);
+        let seconds = args.turn().as_secs_f64();
         Self {
             state,
             shop_cpu_ms_per_page: estimate(&Turn::shop_cpu_ms),
@@ -153,13 +195,13 @@ impl Overhead {
         let estimate = |value: &dyn Fn(&Turn) -> Option<f64>| {
             Estimate::of_numbers(&changes(state, turns, value), seed)
         };
-        let cpu_percent = estimate(&Turn::shop_cpu_ms);
+        let cpu_percent = estimate(&|turn| turn.relative_shop_cpu(usual));
         let p50_percent = estimate(&|turn| turn.relative_latency(usual, 0.5));
         let goals = goals(state);
         Self {
             state,
             cpu_percent,
-            machine_cpu_percent: estimate(&Turn::machine_cpu_ms),
+            machine_cpu_percent: estimate(&|turn| turn.relative_machine_cpu(usual)),
             p50_percent,
             p99_percent: estimate(&|turn| turn.relative_latency(usual, 0.99)),
             cpu_goal_percent: goals.map(|(cpu, _)| cpu),
@@ -222,7 +264,8 @@ pub(super) mod tests {
 
     #[test]
     fn what_changes_from_round_to_round_is_no_overhead() {
-        let report = ShopReport::from_turns(&args(), Vec::new(), Vec::new(), &turns()).unwrap();
+        let report =
+            ShopReport::from_turns(&args(), Vec::new(), Vec::new(), &turns(), Vec::new()).unwrap();
         let [core, all, tools] = report.overheads.as_slice() else {
             panic!("{report:?}");
         };
@@ -244,6 +287,8 @@ pub(super) mod tests {
     fn a_turn_without_pages_is_an_error_and_no_number() {
         let mut turns = turns();
         turns[3].pages.clear();
-        assert!(ShopReport::from_turns(&args(), Vec::new(), Vec::new(), &turns).is_err());
+        assert!(
+            ShopReport::from_turns(&args(), Vec::new(), Vec::new(), &turns, Vec::new()).is_err()
+        );
     }
 }

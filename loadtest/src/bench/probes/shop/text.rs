@@ -5,6 +5,7 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets};
 use comparison::statistics::Estimate;
 
+use super::PART;
 use super::overhead::ShopReport;
 use super::verdict::Verdict;
 use crate::bench::probes::thesis;
@@ -14,10 +15,18 @@ impl fmt::Display for ShopReport {
         writeln!(
             f,
             "the demo shop: {} users, {:.1} pages a second, {} pods of each Deployment; medians of {} \
-             rounds of {} s, 95 % intervals",
-            self.users, self.pages_per_second, self.replicas, self.rounds, self.seconds
+             rounds of {} s in parts of {} s, 95 % intervals",
+            self.users,
+            self.pages_per_second,
+            self.replicas,
+            self.rounds,
+            self.seconds,
+            PART.as_secs()
         )?;
         writeln!(f, "{}\n{}", self.states_table(), self.overheads_table())?;
+        for account in &self.accounts {
+            writeln!(f, "{account}")?;
+        }
         if !self.unsupported.is_empty() {
             let names = self.unsupported.join(", ");
             writeln!(
@@ -149,7 +158,8 @@ mod tests {
             ran: Vec::new(),
             missing: vec!["bpftrace is not installed".to_owned()],
         }];
-        let report = ShopReport::from_turns(&args(), unsupported, tools, &turns()).unwrap();
+        let report =
+            ShopReport::from_turns(&args(), unsupported, tools, &turns(), Vec::new()).unwrap();
         let text = report.to_string();
         let line = |start: &str| {
             let mut lines = text.lines().rev();

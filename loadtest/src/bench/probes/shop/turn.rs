@@ -51,6 +51,19 @@ impl Usual {
 }
 
 impl Turn {
+    /// Of parts of one turn, what they are together; `None` of none.
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().reduce(|mut whole, part| {
+            whole.shop_cpu_seconds += part.shop_cpu_seconds;
+            whole.machine_cpu_seconds += part.machine_cpu_seconds;
+            whole.agent_cpu_seconds += part.agent_cpu_seconds;
+            whole.tools_cpu_seconds += part.tools_cpu_seconds;
+            whole.tools_rss_bytes = part.tools_rss_bytes;
+            whole.pages.extend(part.pages);
+            whole
+        })
+    }
+
     /// Pages that users got.
     pub(super) fn served(&self) -> impl Iterator<Item = &Page> {
         self.pages.iter().filter(|page| page.ok)
@@ -69,6 +82,25 @@ impl Turn {
     /// CPU of the machine by served page, in ms.
     pub(super) fn machine_cpu_ms(&self) -> Option<f64> {
         self.by_page(self.machine_cpu_seconds)
+    }
+
+    /// CPU of the shop by what its served pages usually take: 1 page that usually takes 10 ms counts as two
+    /// that take 5. The mix of pages differs from turn to turn.
+    pub(super) fn relative_shop_cpu(&self, usual: &Usual) -> Option<f64> {
+        self.by_work(self.shop_cpu_seconds, usual)
+    }
+
+    /// The same of the machine.
+    pub(super) fn relative_machine_cpu(&self, usual: &Usual) -> Option<f64> {
+        self.by_work(self.machine_cpu_seconds, usual)
+    }
+
+    fn by_work(&self, seconds: f64, usual: &Usual) -> Option<f64> {
+        let work: f64 = self
+            .served()
+            .filter_map(|page| usual.0.get(&page.route))
+            .sum();
+        (work > 0.0).then(|| seconds / work)
     }
 
     fn by_page(&self, seconds: f64) -> Option<f64> {
@@ -147,6 +179,31 @@ pub(super) mod tests {
             let median = turn.relative_latency(&usual, 0.5).unwrap();
             assert!((median - expected).abs() < 1e-9, "{median}");
         }
+    }
+
+    #[test]
+    fn the_mix_of_pages_is_no_overhead() {
+        let whole = turn(0, State::None, 1.0, &[10, 10, 10, 10]);
+        let usual = Usual::of(std::slice::from_ref(&whole));
+        // Three fifths of the work: three long pages, and none of the short ones.
+        let mut long = turn(0, State::All, 30.0 / 44.0, &[10, 10, 10]);
+        long.pages.retain(|page| page.route == "GET /");
+        let (all, long) = (
+            whole.relative_shop_cpu(&usual).unwrap(),
+            long.relative_shop_cpu(&usual).unwrap(),
+        );
+        assert!((all - long).abs() < 1e-9, "{all} {long}");
+    }
+
+    #[test]
+    fn parts_add_up() {
+        let part = turn(0, State::All, 0.5, &[10, 20]);
+        let whole = Turn::of_parts([part.clone(), part.clone(), part.clone()]).unwrap();
+        assert!((whole.shop_cpu_seconds - 1.5).abs() < 1e-9);
+        assert!((whole.agent_cpu_seconds - 0.03).abs() < 1e-9);
+        assert_eq!(whole.pages.len(), 3 * part.pages.len());
+        assert_eq!(whole.shop_cpu_ms(), part.shop_cpu_ms());
+        assert_eq!(Turn::of_parts([]), None);
     }
 
     #[test]

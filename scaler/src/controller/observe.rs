@@ -23,7 +23,8 @@ pub(super) fn observe<'a>(
             observe_pod(pod, outdated, now)
         })
         .collect();
-    pods.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.uid.cmp(&b.uid)));
+    // The pods of one ReplicaSet come in this order already.
+    pods.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.uid.cmp(&b.uid)));
     Observation {
         current_replicas: deployment.replicas,
         pods,

@@ -27,6 +27,7 @@
 
 mod convert;
 mod distribute;
+mod familiar;
 mod heard;
 mod identity;
 mod nodes;
@@ -143,8 +144,10 @@ pub fn judge(
     if validate::is_too_short(&report) {
         return Ok(None);
     }
-    let (report, _) = validate::report(node, JUDGED_CPUS, report, received_at, index)
-        .map_err(|invalid| invalid.to_string())?;
+    let mut familiar = familiar::Familiar::default();
+    let (report, _) =
+        validate::report(node, JUDGED_CPUS, report, received_at, index, &mut familiar)
+            .map_err(|invalid| invalid.to_string())?;
     Ok((!validate::is_outdated(&report)).then_some(report))
 }
 

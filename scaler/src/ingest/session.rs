@@ -10,6 +10,7 @@ use tonic::{Code, Status, Streaming};
 use tracing::{info, warn};
 use viperscale_proto::v1::{self as wire, agent_message};
 
+use super::familiar::Familiar;
 use super::identity::{Identity, NotThatNode};
 use super::nodes::{self, Registration};
 use super::outbound::{Outbound, next_configuration, next_standby};
@@ -126,6 +127,7 @@ struct Session {
     instance: String,
     cpus: u32,
     pace: Pace,
+    familiar: Familiar,
     told_of_foreign_pods: bool,
     told_of_missing: bool,
 }
@@ -136,6 +138,7 @@ impl Session {
             instance: hello.instance.clone(),
             cpus: hello.cpus,
             pace: Pace::new(shared.interval, shared.clock.now()),
+            familiar: Familiar::default(),
             told_of_foreign_pods: false,
             told_of_missing: false,
         }
@@ -170,6 +173,7 @@ impl Session {
             report,
             received_at,
             &shared.workloads.read(),
+            &mut self.familiar,
         )?;
         if validate::is_outdated(&report) {
             return Ok("outdated");

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::HashSet;
 use scaler_core::windows::Capacity;
-use scaler_core::{
-    ContainerSample, Log2Histogram, MetricDelta, NodeSample, PodUid, Scheduling, Timestamp,
-};
+use scaler_core::{ContainerSample, Log2Histogram, MetricDelta, NodeSample, Scheduling, Timestamp};
 use thiserror::Error;
 use viperscale_proto::v1 as wire;
 
 use super::convert::metric_from_wire;
+use super::familiar::Familiar;
 use super::plausible::Bounds;
 use crate::controller::{ContainerReport, NodeReport};
 use crate::workloads::Index;
@@ -100,12 +98,15 @@ pub(super) fn node_name(hello: &wire::Hello) -> Result<Arc<str>, Invalid> {
 /// what queued up during an outage does not pass for fresh. No age is refused: an agent with a long
 /// queue truthfully sends old reports after a long outage, and ending its stream for it would only
 /// make it come back with the next one. See [`is_outdated`].
+///
+/// `familiar` is what the stream's last report was about.
 pub(super) fn report(
     node: &Arc<str>,
     cpus: u32,
-    report: wire::Report,
+    mut report: wire::Report,
     received_at: Timestamp,
     index: &Index,
+    familiar: &mut Familiar,
 ) -> Result<(NodeReport, Counts), Invalid> {
     let interval = Duration::from_nanos(report.interval_ns);
     if interval > MAX_INTERVAL {
@@ -124,44 +125,23 @@ pub(super) fn report(
     let cpus = sample.as_ref().map_or(cpus, |sample| sample.cpus);
     let mut sample = sample.filter(|sample| counts.plausible(allows_node(sample)));
 
-    let mut seen: HashSet<(&str, &str)> = HashSet::default();
-    seen.reserve(report.containers.len());
-    let mut containers = Vec::with_capacity(report.containers.len());
-    for container in report.containers {
-        let Some(pod) = index.pod(&container.pod_uid) else {
-            counts.unknown_pod += 1;
-            continue;
-        };
-        if pod.node.as_deref() != Some(&**node) {
-            counts.foreign_pod += 1;
-            continue;
-        }
-        let target = pod
-            .containers
-            .iter()
-            .find(|known| *known.name == *container.container_name);
-        let (Some(target), Some(deployment)) = (target, index.deployment_of(pod)) else {
-            counts.not_a_target += 1;
-            continue;
-        };
-        if !seen.insert((&*pod.uid, &*target.name)) {
-            counts.duplicate += 1;
-            continue;
-        }
-        counts.accepted += 1;
+    let targets = familiar.recognize(node, index, &mut report.containers, &mut counts);
+    counts.accepted += targets.len() as u64;
+    let mut containers = Vec::with_capacity(targets.len());
+    for (container, target) in report.containers.into_iter().zip(targets) {
         let bounds = Bounds {
             interval,
             cpus: cpus.clamp(1, MAX_CPUS),
-            cpu_limit: target.cpu_limit_cores,
+            cpu_limit: target.cpu_limit,
         };
         let scheduling = container
             .scheduling
             .map(scheduling)
             .filter(|scheduling| counts.plausible(bounds.allow_scheduling(scheduling)));
         containers.push(ContainerReport {
-            pod: PodUid::from(pod.uid.clone()),
-            container: target.name.clone(),
-            deployment: deployment.key.clone(),
+            pod: target.pod.clone(),
+            container: target.container.clone(),
+            deployment: target.deployment.clone(),
             sample: ContainerSample {
                 received_at: ended_at,
                 interval,

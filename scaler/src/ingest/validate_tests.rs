@@ -29,7 +29,15 @@ fn check(containers: Vec<wire::ContainerSample>) -> (NodeReport, Counts) {
         containers,
         ..wire::Report::default()
     };
-    report(&"n1".into(), 4, wire, NOW, &shop_index()).unwrap()
+    report(
+        &"n1".into(),
+        4,
+        wire,
+        NOW,
+        &shop_index(),
+        &mut Familiar::default(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -114,7 +122,9 @@ fn an_estimate_that_nothing_is_known_of_is_believed() {
 #[test]
 fn a_report_that_no_agent_sends_is_refused() {
     let index = shop_index();
-    let refused = |wire: wire::Report| report(&"n1".into(), 4, wire, NOW, &index).unwrap_err();
+    let refused = |wire: wire::Report| {
+        report(&"n1".into(), 4, wire, NOW, &index, &mut Familiar::default()).unwrap_err()
+    };
     let second = 1_000_000_000;
     let slow = wire::Report {
         interval_ns: 601 * second,
@@ -163,7 +173,15 @@ fn samples_are_as_old_as_the_agent_says() {
             containers: vec![container("web-1", "server", vec![])],
             ..wire::Report::default()
         };
-        let (report, _) = report(&"n1".into(), 4, wire, NOW, &shop_index()).unwrap();
+        let (report, _) = report(
+            &"n1".into(),
+            4,
+            wire,
+            NOW,
+            &shop_index(),
+            &mut Familiar::default(),
+        )
+        .unwrap();
         assert_eq!(report.received_at, NOW, "the report itself arrives now");
         let node = report.sample.unwrap().received_at;
         assert_eq!(report.containers[0].sample.received_at, node);
@@ -235,7 +253,15 @@ fn a_node_is_not_busier_than_its_cpus() {
             }),
             ..wire::Report::default()
         };
-        let (report, counts) = report(&"n1".into(), 2, wire, NOW, &shop_index()).unwrap();
+        let (report, counts) = report(
+            &"n1".into(),
+            2,
+            wire,
+            NOW,
+            &shop_index(),
+            &mut Familiar::default(),
+        )
+        .unwrap();
         (report.sample.is_some(), counts.implausible)
     };
     assert_eq!(check(2_000_000_000), (true, 0));

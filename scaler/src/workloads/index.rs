@@ -3,6 +3,7 @@
 mod pods;
 
 use foldhash::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scaler_core::Timestamp;
@@ -25,7 +26,8 @@ pub struct Index {
     replica_sets: HashMap<Uid, ReplicaSetRecord>,
     replica_sets_of: HashMap<Uid, HashSet<Uid>>,
     pods: HashMap<Uid, PodRecord>,
-    pods_of_owner: HashMap<Uid, HashSet<Uid>>,
+    /// By name: whoever asks wants them in one order.
+    pods_of_owner: HashMap<Uid, BTreeSet<(Arc<str>, Uid)>>,
     pods_on: HashMap<Arc<str>, HashSet<Uid>>,
     /// Pods with a deletion cost of ours.
     marked: HashSet<Uid>,
@@ -35,6 +37,10 @@ pub struct Index {
     container_names: HashSet<Arc<str>>,
     /// Nodes whose measurable containers changed since they were last taken.
     dirty_nodes: HashSet<Arc<str>>,
+    /// Of nodes with pods, which change of [`Self::changes`] was the last.
+    changed: HashMap<Arc<str>, u64>,
+    /// Changes of the measurable containers of any node.
+    changes: u64,
 }
 
 impl Index {
@@ -54,7 +60,7 @@ impl Index {
         self.deployments.get(replica_set.owner.as_ref()?)
     }
 
-    /// The pods of a Deployment, over all its ReplicaSets, in no order.
+    /// The pods of a Deployment: those of each of its ReplicaSets by name, the ReplicaSets in no order.
     pub fn pods_of(&self, deployment: &DeploymentRecord) -> impl Iterator<Item = &PodRecord> {
         self.replica_sets_of
             .get(&deployment.uid)
@@ -62,7 +68,7 @@ impl Index {
             .flatten()
             .filter_map(|replica_set| self.pods_of_owner.get(replica_set))
             .flatten()
-            .filter_map(|pod| self.pods.get(pod))
+            .filter_map(|(_, pod)| self.pods.get(pod))
     }
 
     /// The ReplicaSet of a Deployment's present template: the one with the highest revision. `None`
@@ -94,6 +100,12 @@ impl Index {
             .into_iter()
             .flatten()
             .filter_map(|pod| self.pods.get(pod))
+    }
+
+    /// A number that is another one after each change of what a node's reports are checked against; `None`
+    /// for a node without pods.
+    pub(crate) fn last_change_on(&self, node: &str) -> Option<u64> {
+        self.changed.get(node).copied()
     }
 
     /// Numbers of Deployments, ReplicaSets and pods.

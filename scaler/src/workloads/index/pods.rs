@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use foldhash::HashSet;
+
 use super::super::{DeletionCost, PodRecord};
 use super::{Index, remove_from};
 
@@ -15,18 +17,13 @@ impl Index {
         let known_start = old.as_ref().and_then(|old| old.started_at);
         record.started_at = known_start.or(record.started_at);
         self.share_names(&mut record);
-        if !old.as_ref().is_some_and(|old| same_targets(old, &record)) {
-            let nodes = old
-                .iter()
-                .filter_map(|old| old.node.clone())
-                .chain(record.node.clone());
-            self.dirty_nodes.extend(nodes);
-        }
+        let is_same = old.as_ref().is_some_and(|old| same_targets(old, &record));
+        let nodes = [old.and_then(|old| old.node), record.node.clone()];
         if let Some(owner) = &record.owner {
             self.pods_of_owner
                 .entry(owner.clone())
                 .or_default()
-                .insert(record.uid.clone());
+                .insert((record.name.clone(), record.uid.clone()));
         }
         if let Some(node) = &record.node {
             self.pods_on
@@ -38,12 +35,27 @@ impl Index {
             self.marked.insert(record.uid.clone());
         }
         self.pods.insert(record.uid.clone(), record);
+        if !is_same {
+            self.note_changes_on(nodes.into_iter().flatten());
+        }
     }
 
     /// Forgets a pod.
     pub fn remove_pod(&mut self, uid: &str) {
         if let Some(record) = self.unlink_pod(uid) {
-            self.dirty_nodes.extend(record.node);
+            self.note_changes_on(record.node);
+        }
+    }
+
+    fn note_changes_on(&mut self, nodes: impl IntoIterator<Item = Arc<str>>) {
+        for node in nodes {
+            if self.pods_on.contains_key(&node) {
+                self.changes += 1;
+                self.changed.insert(node.clone(), self.changes);
+            } else {
+                self.changed.remove(&node);
+            }
+            self.dirty_nodes.insert(node);
         }
     }
 
@@ -83,8 +95,13 @@ impl Index {
     fn unlink_pod(&mut self, uid: &str) -> Option<PodRecord> {
         let record = self.pods.remove(uid)?;
         self.marked.remove(uid);
-        if let Some(owner) = &record.owner {
-            remove_from(&mut self.pods_of_owner, owner, uid);
+        if let Some(owner) = &record.owner
+            && let Some(pods) = self.pods_of_owner.get_mut(owner)
+        {
+            pods.remove(&(record.name.clone(), record.uid.clone()));
+            if pods.is_empty() {
+                self.pods_of_owner.remove(owner);
+            }
         }
         if let Some(node) = &record.node {
             remove_from(&mut self.pods_on, node, uid);
@@ -105,19 +122,17 @@ impl Index {
 
     pub(super) fn mark_pods_owned_by(&mut self, replica_set: &str) {
         let pods = self.pods_of_owner.get(replica_set).into_iter().flatten();
-        let nodes = pods.filter_map(|pod| self.pods.get(pod)?.node.clone());
-        self.dirty_nodes.extend(nodes);
+        let nodes = pods.filter_map(|(_, pod)| self.pods.get(pod)?.node.clone());
+        let nodes: HashSet<Arc<str>> = nodes.collect();
+        self.note_changes_on(nodes);
     }
 }
 
-/// Whether the node would be told the same about both states of one pod.
+/// Whether the node would be told the same about both states of one pod, and believed the same.
 fn same_targets(a: &PodRecord, b: &PodRecord) -> bool {
     a.node == b.node
         && a.owner == b.owner
         && a.is_finished() == b.is_finished()
         && a.containers.len() == b.containers.len()
-        && a.containers
-            .iter()
-            .zip(&b.containers)
-            .all(|(a, b)| a.name == b.name && a.id == b.id)
+        && a.containers.iter().zip(&b.containers).all(|(a, b)| a == b)
 }

@@ -34,6 +34,7 @@ mod nodes;
 mod outbound;
 mod pace;
 mod plausible;
+mod room;
 mod service;
 mod session;
 mod targets;

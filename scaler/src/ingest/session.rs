@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 use tracing::{info, warn};
@@ -15,9 +13,9 @@ use super::identity::{Identity, NotThatNode};
 use super::nodes::{self, Registration};
 use super::outbound::{Outbound, next_configuration, next_standby};
 use super::pace::Pace;
+use super::room::room;
 use super::validate::{self, Counts, Invalid};
 use super::{Role, Shared};
-use crate::controller::NodeReport;
 use crate::metrics;
 
 /// An agent says Hello at once.
@@ -232,35 +230,6 @@ impl Session {
                 "agent reports pods of another node; not believed"
             );
         }
-    }
-}
-
-/// Room in the controller's queue, or what becomes of the report without it.
-///
-/// When all agents send their last reports again, to a new leader or after an outage, there are more
-/// than the queue holds. So a stream whose report finds no room waits and reads no further, and the
-/// rest waits with the agent. It waits for half an interval: that is as fast as two reports an
-/// interval, so that a stream whose reports all find no room still comes to its newest ones, and what
-/// is stamped when it is read is not stamped much too late.
-async fn room<'a>(
-    reports: &'a mpsc::Sender<NodeReport>,
-    shared: &Shared,
-    registration: &Registration,
-) -> Result<mpsc::Permit<'a, NodeReport>, &'static str> {
-    match reports.try_reserve() {
-        Ok(room) => return Ok(room),
-        Err(TrySendError::Closed(())) => return Err("stopped"),
-        Err(TrySendError::Full(())) => {}
-    }
-    tokio::select! {
-        biased;
-        () = shared.stop.cancelled() => Err("stopped"),
-        () = registration.replaced.cancelled() => Err("stopped"),
-        room = timeout(shared.interval / 2, reports.reserve()) => match room {
-            Ok(Ok(room)) => Ok(room),
-            Ok(Err(_)) => Err("stopped"),
-            Err(_) => Err("dropped"),
-        },
     }
 }
 

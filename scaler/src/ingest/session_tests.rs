@@ -1,11 +1,12 @@
 use scaler_core::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::nodes::Nodes;
 use super::*;
 use crate::clock::Clock;
+use crate::controller::NodeReport;
 use crate::policies::PolicySet;
 use crate::workloads::Workloads;
 

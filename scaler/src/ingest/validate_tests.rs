@@ -23,21 +23,19 @@ fn runq(sampling: f64, buckets: usize) -> wire::MetricSample {
     }
 }
 
+/// What a report of a node with so many CPUs amounts to.
+fn checked(cpus: u32, wire: wire::Report) -> Result<(NodeReport, Counts), Invalid> {
+    let (node, index) = ("n1".into(), shop_index());
+    report(&node, cpus, wire, NOW, &index, &mut Familiar::default())
+}
+
 fn check(containers: Vec<wire::ContainerSample>) -> (NodeReport, Counts) {
     let wire = wire::Report {
         interval_ns: 1_000_000_000,
         containers,
         ..wire::Report::default()
     };
-    report(
-        &"n1".into(),
-        4,
-        wire,
-        NOW,
-        &shop_index(),
-        &mut Familiar::default(),
-    )
-    .unwrap()
+    checked(4, wire).unwrap()
 }
 
 #[test]
@@ -121,10 +119,7 @@ fn an_estimate_that_nothing_is_known_of_is_believed() {
 
 #[test]
 fn a_report_that_no_agent_sends_is_refused() {
-    let index = shop_index();
-    let refused = |wire: wire::Report| {
-        report(&"n1".into(), 4, wire, NOW, &index, &mut Familiar::default()).unwrap_err()
-    };
+    let refused = |wire: wire::Report| checked(4, wire).unwrap_err();
     let second = 1_000_000_000;
     let slow = wire::Report {
         interval_ns: 601 * second,
@@ -173,15 +168,7 @@ fn samples_are_as_old_as_the_agent_says() {
             containers: vec![container("web-1", "server", vec![])],
             ..wire::Report::default()
         };
-        let (report, _) = report(
-            &"n1".into(),
-            4,
-            wire,
-            NOW,
-            &shop_index(),
-            &mut Familiar::default(),
-        )
-        .unwrap();
+        let (report, _) = checked(4, wire).unwrap();
         assert_eq!(report.received_at, NOW, "the report itself arrives now");
         let node = report.sample.unwrap().received_at;
         assert_eq!(report.containers[0].sample.received_at, node);
@@ -253,15 +240,7 @@ fn a_node_is_not_busier_than_its_cpus() {
             }),
             ..wire::Report::default()
         };
-        let (report, counts) = report(
-            &"n1".into(),
-            2,
-            wire,
-            NOW,
-            &shop_index(),
-            &mut Familiar::default(),
-        )
-        .unwrap();
+        let (report, counts) = checked(2, wire).unwrap();
         (report.sample.is_some(), counts.implausible)
     };
     assert_eq!(check(2_000_000_000), (true, 0));

@@ -73,8 +73,7 @@ impl<'a> Driver<'a> {
         tools: &[Tools],
     ) -> Result<Vec<Turn>> {
         let order = there_and_back(states, self.args.parts());
-        let mut load = self.locust.start(&self.plan(round, &order), self.logs)?;
-        self.pass(rig, &mut load, WARM_UP, &mut Vec::new()).await?;
+        let mut load = self.start_load(rig, round, &order).await?;
         let mut parts: Vec<Turn> = Vec::new();
         for state in order {
             rig.change(self.target, state).await?;
@@ -97,8 +96,7 @@ impl<'a> Driver<'a> {
         let _statistics =
             enable_stats(Stats::RunTime).context("cannot switch on BPF statistics")?;
         let order = there_and_back(&State::OWN, self.args.parts());
-        let mut load = self.locust.start(&self.plan(round, &order), self.logs)?;
-        self.pass(rig, &mut load, WARM_UP, &mut Vec::new()).await?;
+        let mut load = self.start_load(rig, round, &order).await?;
         let mut entries = Vec::new();
         for state in order {
             rig.change(self.target, state).await?;
@@ -157,6 +155,13 @@ impl<'a> Driver<'a> {
             tools_rss_bytes: tools.rss_bytes(),
             pages,
         })
+    }
+
+    /// The load of `round`, warm.
+    async fn start_load(&self, rig: &mut Rig, round: u32, order: &[State]) -> Result<Run> {
+        let mut load = self.locust.start(&self.plan(round, order), self.logs)?;
+        self.pass(rig, &mut load, WARM_UP, &mut Vec::new()).await?;
+        Ok(load)
     }
 
     /// Longer than all parts and changes can take; it is stopped before.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  where                          whose                                  cell
-//!  sched_switch, flush_running    task that leaves the CPU            ─▶ SCHED[slot]
-//!  page_fault_*, tlb_flush        current task                        ─▶ COUNTS[slot]
+//!  sched_switch, flush_running    task that leaves the CPU            ─▶ SCHED[slot], page faults too
+//!  page_fault_kernel, tlb_flush   current task                        ─▶ COUNTS[slot]
 //!  mm_filemap_*, dirty_folio      current task                        ─▶ CACHE[slot]
 //!  block_rq_issue ─ REQUESTS ─┐   cgroup of the request's bio         ─▶ DISK[slot]
 //!    block_rq_requeue ─▲      │
@@ -29,6 +29,7 @@ mod count;
 mod disk;
 mod dns;
 mod event;
+mod faults;
 mod lost;
 mod memory;
 mod net;

@@ -3,19 +3,29 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use ebpf_common::{counter, index};
 
-use crate::{count, read::layout};
+use crate::{count, event::recorded, faults, read::layout, sched, stint};
 
 /// Fires for every fault that interrupted user code, on x86 and (from 6.18) riscv. A fault is taken by
-/// the task that caused it.
+/// the task that caused it. Attached where faults cannot be counted at task switches.
 #[btf_tracepoint(function = "page_fault_user")]
 pub fn page_fault_user(_: BtfTracePointContext) -> i32 {
-    count::current(index::USER_PAGE_FAULTS, counter::USER_PAGE_FAULTS);
+    let Some(by) = stint::current() else {
+        return 0;
+    };
+    let number = recorded(by.config.thresholds[index::USER_PAGE_FAULTS], 1);
+    if number != 0
+        && let Some(cell) = sched::cell(by.slot)
+    {
+        // SAFETY: a cell of this CPU, at a place that no other program writes while this one is attached.
+        unsafe { (*cell).user_faults += number };
+    }
     0
 }
 
 /// The same for faults that interrupted the kernel, for example while it copied to user memory.
 #[btf_tracepoint(function = "page_fault_kernel")]
 pub fn page_fault_kernel(_: BtfTracePointContext) -> i32 {
+    faults::leave_one_out();
     count::current(index::KERNEL_PAGE_FAULTS, counter::KERNEL_PAGE_FAULTS);
     0
 }

@@ -5,6 +5,8 @@
 //! wake-ups and no map of tasks: [`Stint`] remembers both totals of the task that is switched in, and
 //! when the same task is switched out, the differences are the stint's time and the wait before it.
 //!
+//! What a thread's page faults grew by meanwhile is counted on the way; see [`faults`].
+//!
 //! Two things need care:
 //! - **Waits in parts.** A task that is moved to another run queue while it waits gets the first part
 //!   booked before it is switched in. [`LEDGER`] therefore keeps what had been booked when the task
@@ -25,6 +27,7 @@ use ebpf_common::{LEDGER_ENTRIES, NEVER, SchedCell, Stint, index};
 use crate::{
     container,
     event::{record, sampled},
+    faults,
     read::{field, layout},
     stint,
 };
@@ -45,6 +48,12 @@ static SCHED: PerCpuArray<SchedCell> = PerCpuArray::with_max_entries(1, 0);
 /// so that two CPUs with colliding ids replace each other's entry and never mix them.
 #[map]
 static LEDGER: Array<u64> = Array::with_max_entries(LEDGER_ENTRIES, BPF_F_MMAPABLE);
+
+/// A container's, on this CPU.
+#[inline(always)]
+pub(crate) fn cell(slot: u32) -> Option<*mut SchedCell> {
+    SCHED.get_ptr_mut(slot)
+}
 
 const DELAY_MASK: u64 = (1 << 55) - 1;
 const VALID: u64 = 1 << 55;
@@ -96,10 +105,16 @@ pub fn flush_running(_: RawTracePointContext) -> i32 {
         }
         if stint.task == task as u64 {
             count(stint, task, End::Flush);
-        } else {
+        }
+        if stint.task != task as u64 {
             // It was switched in before its container was measured.
             begin(stint, task, pid);
             stint.wait_counted = 1;
+        } else if let Some(at) = container::of_task(task) {
+            // It may have been moved to another one.
+            stint.at = at;
+        } else {
+            stint.task = 0;
         }
     }
     0
@@ -141,35 +156,41 @@ unsafe fn count(stint: &mut Stint, task: *const u8, end: End) {
         stint.task = 0;
         return;
     };
-    let waits = config.thresholds[index::RUNQ_LATENCY];
-    if waits == NEVER && config.thresholds[index::ON_CPU_TIME] == NEVER {
+    let of = |metric: usize| config.thresholds[metric];
+    let waits = of(index::RUNQ_LATENCY);
+    let scheduling = waits != NEVER || of(index::ON_CPU_TIME) != NEVER;
+    if !scheduling && of(index::USER_PAGE_FAULTS) == NEVER {
         stint.task = 0;
         return;
     }
-    let Some(cell) = SCHED.get_ptr_mut(stint.at.slot) else {
+    let Some(cell) = cell(stint.at.slot) else {
         return;
     };
     // SAFETY: a cell of this CPU, written with interrupts off.
     let cell = unsafe { &mut *cell };
 
     // SAFETY: upheld by the caller.
-    let (exec_runtime, run_delay): (u64, u64) = unsafe {
+    let (exec_runtime, run_delay, faults): (u64, u64, u64) = unsafe {
         (
             field(task, layout!(task_exec_runtime)),
             field(task, layout!(task_run_delay)),
+            faults::so_far(task),
         )
     };
-    cell.on_cpu_ns += exec_runtime.wrapping_sub(stint.exec_runtime);
-    if let End::Switch { voluntary } = end {
-        // No branches: the compiler would write what follows once for each.
-        cell.voluntary += voluntary;
-        cell.involuntary += 1 - voluntary;
-    }
-    if stint.wait_counted == 0 {
-        let wait = run_delay.wrapping_sub(stint.run_delay);
-        cell.wait_ns += wait;
-        if sampled(waits) {
-            record(&mut cell.waits, wait);
+    faults::count(stint, config, faults, cell);
+    if scheduling {
+        cell.on_cpu_ns += exec_runtime.wrapping_sub(stint.exec_runtime);
+        if let End::Switch { voluntary } = end {
+            // No branches: the compiler would write what follows once for each.
+            cell.voluntary += voluntary;
+            cell.involuntary += 1 - voluntary;
+        }
+        if stint.wait_counted == 0 {
+            let wait = run_delay.wrapping_sub(stint.run_delay);
+            cell.wait_ns += wait;
+            if sampled(waits) {
+                record(&mut cell.waits, wait);
+            }
         }
     }
     if end == End::Flush {
@@ -194,14 +215,16 @@ unsafe fn begin(stint: &mut Stint, task: *const u8, pid: u32) {
         return;
     };
     // SAFETY: upheld by the caller.
-    let (exec_runtime, run_delay): (u64, u64) = unsafe {
+    let (exec_runtime, run_delay, faults): (u64, u64, u64) = unsafe {
         (
             field(task, layout!(task_exec_runtime)),
             field(task, layout!(task_run_delay)),
+            faults::so_far(task),
         )
     };
     stint.at = at;
     stint.exec_runtime = exec_runtime;
+    stint.faults = faults;
     stint.run_delay = booked(pid, run_delay);
     stint.task = task as u64;
     stint.pid = pid;

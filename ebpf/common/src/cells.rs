@@ -36,22 +36,20 @@ pub struct CountsCell {
 /// Places in [`CountsCell::events`]. One cell for all of them, so that the agent reads it with one
 /// system call; each place has one program that writes it.
 pub mod counter {
-    /// Page faults taken in user mode.
-    pub const USER_PAGE_FAULTS: usize = 0;
     /// Page faults taken in kernel mode.
-    pub const KERNEL_PAGE_FAULTS: usize = 1;
+    pub const KERNEL_PAGE_FAULTS: usize = 0;
     /// Flushes of the translation look-aside buffer.
-    pub const TLB_FLUSHES: usize = 2;
+    pub const TLB_FLUSHES: usize = 1;
     /// TCP segments sent again.
-    pub const TCP_RETRANSMITS: usize = 3;
+    pub const TCP_RETRANSMITS: usize = 2;
     /// SYN/ACKs sent again.
-    pub const TCP_SYNACK_RETRANSMITS: usize = 4;
+    pub const TCP_SYNACK_RETRANSMITS: usize = 3;
     /// TCP packets dropped.
-    pub const TCP_DROPS: usize = 5;
+    pub const TCP_DROPS: usize = 4;
 }
 
 /// Places in [`CountsCell::events`].
-pub const COUNTERS: usize = 6;
+pub const COUNTERS: usize = 5;
 
 impl CountsCell {
     /// Nothing seen.
@@ -160,7 +158,7 @@ pub struct LostCell {
     pub queries: u64,
 }
 
-/// What the scheduler hook counts.
+/// What the scheduler hook counts, and page faults where another hook has to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchedCell {
@@ -172,6 +170,8 @@ pub struct SchedCell {
     pub voluntary: u64,
     /// Switch-outs of tasks that stayed runnable.
     pub involuntary: u64,
+    /// Page faults taken in user mode; subject to sampling.
+    pub user_faults: u64,
     /// Wait before each stint on a CPU, ns; subject to sampling.
     pub waits: Distribution,
 }
@@ -183,6 +183,7 @@ impl SchedCell {
         wait_ns: 0,
         voluntary: 0,
         involuntary: 0,
+        user_faults: 0,
         waits: Distribution::ZERO,
     };
 }

@@ -14,6 +14,12 @@ pub struct Layout {
     pub task_run_delay: u64,
     /// `task_struct.se.sum_exec_runtime`: ns on CPU since the thread began.
     pub task_exec_runtime: u64,
+    /// `task_struct.min_flt`: page faults without a device since the thread began, in either mode.
+    pub task_minor_faults: u64,
+    /// `task_struct.maj_flt`: those that had to wait for a device.
+    pub task_major_faults: u64,
+    /// 1 when user page faults are counted at task switches, from the two above.
+    pub count_faults: u64,
     /// `task_struct.__state`, where `sched_switch` does not pass it (before 5.18).
     pub task_state: u64,
     /// 1 when `sched_switch` passes the state of the task that leaves, as its last argument.

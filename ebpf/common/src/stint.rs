@@ -12,6 +12,9 @@ pub struct Stint {
     pub exec_runtime: u64,
     /// `run_delay` up to which waiting has been counted, ns.
     pub run_delay: u64,
+    /// Page faults up to which those in user mode have been counted, and one more for each that was taken in
+    /// kernel mode since.
+    pub faults: u64,
     /// Its address; 0 when the task on this CPU is not measured.
     pub task: u64,
     /// Its id.
@@ -29,6 +32,7 @@ impl Stint {
         },
         exec_runtime: 0,
         run_delay: 0,
+        faults: 0,
         task: 0,
         pid: 0,
         wait_counted: 0,
@@ -39,4 +43,4 @@ impl Stint {
 // SAFETY: repr(C) of pairs of u32 and of u64, no padding, every bit pattern is valid.
 unsafe impl aya::Pod for Stint {}
 
-const _: () = assert!(size_of::<Stint>() == 40);
+const _: () = assert!(size_of::<Stint>() == 48);

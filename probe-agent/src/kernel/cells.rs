@@ -41,7 +41,7 @@ pub(super) fn place(metric: Metric) -> Option<(Group, usize)> {
         Metric::RunqLatency => (Group::Sched, index::RUNQ_LATENCY),
         Metric::PageCacheHitRatio => (Group::Cache, index::PAGE_CACHE),
         Metric::KernelPageFaults => (Group::Counts, index::KERNEL_PAGE_FAULTS),
-        Metric::UserPageFaults => (Group::Counts, index::USER_PAGE_FAULTS),
+        Metric::UserPageFaults => (Group::Sched, index::USER_PAGE_FAULTS),
         Metric::TlbFlushes => (Group::Counts, index::TLB_FLUSHES),
         Metric::DiskIoSize => (Group::Disk, index::DISK_IO_SIZE),
         Metric::DiskIoLatency => (Group::Disk, index::DISK_IO_LATENCY),
@@ -93,7 +93,7 @@ impl Cells {
                 buckets: Vec::new(),
             }),
             Metric::KernelPageFaults => events(counter::KERNEL_PAGE_FAULTS),
-            Metric::UserPageFaults => events(counter::USER_PAGE_FAULTS),
+            Metric::UserPageFaults => self.sched.map(|cell| Raw::of_count(cell.user_faults)),
             Metric::TlbFlushes => events(counter::TLB_FLUSHES),
             Metric::DiskIoSize => self.disk.map(|cell| Raw::of_distribution(&cell.sizes)),
             Metric::DiskIoLatency => self.disk.map(|cell| Raw::of_distribution(&cell.latencies)),
@@ -146,6 +146,7 @@ impl Sum for SchedCell {
         self.wait_ns += other.wait_ns;
         self.voluntary += other.voluntary;
         self.involuntary += other.involuntary;
+        self.user_faults += other.user_faults;
         self.waits.add(&other.waits);
     }
 }

@@ -155,12 +155,10 @@ impl Kernel {
     /// Costs a system call per CPU while scheduling is measured, and one per container and group of
     /// metrics that share a cell.
     pub fn read(&mut self) -> Result<BTreeMap<Slot, Reading>, KernelError> {
+        self.flush_running()?;
         let Some(object) = &mut self.object else {
             return Ok(BTreeMap::new());
         };
-        if object.attached().contains(&Hook::SchedSwitch) {
-            object.flush_running()?;
-        }
         self.slots
             .tenants()
             .map(|(slot, tenant)| Ok((slot, reading(object, &self.ways, slot, tenant)?)))
@@ -217,11 +215,31 @@ impl Kernel {
                 .maps
                 .set_config(slot.index, cells::config(slot, settings))?;
         }
-        self.set_cgroups(slot, cgroups)
+        self.set_cgroups(slot, cgroups)?;
+        // Who runs already counts from now on.
+        self.flush_running()
+    }
+
+    fn flush_running(&mut self) -> Result<(), KernelError> {
+        match &mut self.object {
+            Some(object) if object.attached().contains(&Hook::SchedSwitch) => {
+                object.flush_running()
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Settles the estimates of what changes its rate, comes or goes, then tells the programs.
     fn change(&mut self, slot: Slot, before: &Settings) -> Result<(), KernelError> {
+        let (Some(object), Some(tenant)) = (&self.object, self.slots.tenant(slot)) else {
+            return Ok(());
+        };
+        let feeds = |settings| self.ways.feeds(Hook::SchedSwitch, settings);
+        if feeds(&tenant.settings) && !feeds(before) {
+            object.maps.forget_waits()?;
+        }
+        // While its cell still says what was: what those who run have done is counted as it was to be.
+        self.flush_running()?;
         let (Some(object), Some(tenant)) = (&mut self.object, self.slots.tenant(slot)) else {
             return Ok(());
         };
@@ -238,14 +256,6 @@ impl Kernel {
             if let Some(raw) = cells.raw(metric) {
                 let rate = tenant.settings.get(metric);
                 tenant.meters.set_rate(metric, rate, &raw);
-            }
-        }
-        let feeds = |settings| self.ways.feeds(Hook::SchedSwitch, settings);
-        if feeds(&tenant.settings) && !feeds(before) {
-            object.maps.forget_waits()?;
-            if object.attached().contains(&Hook::SchedSwitch) {
-                // While its cell still says off: then what a CPU remembers of the past is dropped.
-                object.flush_running()?;
             }
         }
         object

@@ -26,8 +26,10 @@ pub(super) fn probe(options: Options) -> Result<Outcome, KernelError> {
         mut verdicts,
         remarks,
     } = findings::read(&Types::read()?, &options)?;
-    // Until it is known whether packets must be counted, the programs are tried with all they can do.
+    // Until it is known whether packets and faults must be counted, the programs are tried with all they
+    // can do.
     (layout.count_sent_packets, layout.count_received_packets) = (1, 1);
+    layout.count_faults = 1;
     let max_containers = options.max_containers.max(1);
     let mut plan = Plan {
         layout,
@@ -41,6 +43,7 @@ pub(super) fn probe(options: Options) -> Result<Outcome, KernelError> {
     let counts = |hook, metric| u64::from(ways.of(metric).contains(&hook));
     plan.layout.count_sent_packets = counts(Hook::CgroupEgress, Metric::SentBytes);
     plan.layout.count_received_packets = counts(Hook::CgroupIngress, Metric::ReceivedBytes);
+    plan.layout.count_faults = counts(Hook::SchedSwitch, Metric::UserPageFaults);
     Ok(Outcome {
         plan,
         support,

@@ -25,7 +25,10 @@ pub(super) fn reading(
         .maps
         .cells(slot.index, cells::groups(fed.iter().copied()))?;
     let mut reading = Reading {
-        scheduling: cells.scheduling(),
+        // Page faults are counted in the same cell.
+        scheduling: cells
+            .scheduling()
+            .filter(|_| fed.iter().any(|metric| is_scheduling(*metric))),
         ..Reading::default()
     };
     for metric in fed {
@@ -36,4 +39,11 @@ pub(super) fn reading(
         }
     }
     Ok(reading)
+}
+
+fn is_scheduling(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::OnCpuTime | Metric::OffCpuTime | Metric::RunqLatency
+    )
 }

@@ -3,32 +3,124 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::time::{Duration, Instant};
 
-use probe_agent::kernel::Metric;
+use probe_agent::hierarchy::Tree;
+use probe_agent::kernel::{Kernel, Metric};
 
+use crate::board::Board;
 use crate::cgroups::Cgroup;
-use crate::process::Process;
-use crate::{all_of, alone, assert_close, kernels, open, totals, trees};
+use crate::process::{Process, go_real_time};
+use crate::{all_of, alone, assert_close, given, kernels, open, options, read, totals, trees};
+
+// Places on the board.
+const RUNS: usize = 0;
+const TOUCHED: usize = 1;
+const READ: usize = 2;
 
 const PAGES: usize = 20_000;
 
+/// What takes faults of each kind, and returns how many.
+pub(crate) const KINDS: [(Metric, fn() -> u64); 2] = [
+    (Metric::UserPageFaults, touch_pages),
+    (Metric::KernelPageFaults, fill_pages),
+];
+
+/// Kernels that count user page faults in each of the three ways, by what they lack, and the hooks that
+/// they use.
+fn ways(tree: Tree) -> [(Kernel, &'static [&'static str]); 3] {
+    let without = |tracepoints: &[&str]| {
+        let mut options = options(tree);
+        for name in tracepoints {
+            options.features = options.features.without_tracepoint(name);
+        }
+        Kernel::open(options).expect("the kernel side opens")
+    };
+    [
+        (without(&[]), &["sched_switch", "page_fault_kernel"]),
+        (
+            without(&["page_fault_kernel"]),
+            &["sched_switch", "page_fault_user"],
+        ),
+        (
+            without(&["page_fault_kernel", "page_fault_user"]),
+            &["sched_switch"],
+        ),
+    ]
+}
+
 #[test]
-fn user_page_faults_match_getrusage() {
+fn user_page_faults_match_getrusage_in_every_way() {
     let _alone = alone();
     for tree in trees() {
-        let container = Cgroup::create(tree, "toucher");
-        let mut process = Process::spawn(&[&container], touch_pages);
-        let mut kernel = open(tree);
-        let slot = kernel
-            .add(&[container.id()], &all_of(&[Metric::UserPageFaults]))
-            .expect("it can be measured");
-        let truth = process.run();
-        let measured = totals(&mut kernel, slot, Metric::UserPageFaults);
-        assert!(truth >= PAGES as u64, "the premise: each page is a fault");
-        assert_close("user page faults", measured.count, truth, 2.0);
-        assert_eq!(measured.sum, measured.count);
-        assert!(measured.log2_buckets.is_empty());
+        for (mut kernel, hooks) in ways(tree) {
+            given("the kernel reports every switch", || {
+                match_getrusage(&mut kernel, hooks, tree)
+            });
+        }
     }
+}
+
+/// `None` when not every switch was reported.
+fn match_getrusage(kernel: &mut Kernel, hooks: &[&str], tree: Tree) -> Option<()> {
+    let (container, neighbour) = (
+        Cgroup::create(tree, "toucher"),
+        Cgroup::create(tree, "neighbour"),
+    );
+    let mut process = Process::spawn(&[&container], touch_pages);
+    let switches = process.switches();
+    // Time on CPU for the number of switches alone.
+    let metrics = [Metric::UserPageFaults, Metric::OnCpuTime];
+    let slot = kernel
+        .add(&[container.id()], &all_of(&metrics))
+        .expect("it can be measured");
+    assert_eq!(kernel.attached(), hooks);
+    let others = Process::spawn(&[&neighbour], touch_pages).run();
+    assert!(others >= PAGES as u64, "the premise: each page is a fault");
+    let before = totals(kernel, slot, Metric::UserPageFaults).count;
+    assert_eq!(before, 0, "{tree:?}, {hooks:?}: a neighbour's");
+
+    let truth = process.run();
+    assert!(truth >= PAGES as u64, "the premise: each page is a fault");
+    let mut reading = read(kernel, slot);
+    kernel.remove(slot).expect("it was there");
+    if !process.all_seen(switches, &reading) {
+        return None;
+    }
+    let measured = reading.metrics.remove(&Metric::UserPageFaults)?;
+    let what = format!("user page faults by {hooks:?}");
+    assert_close(&what, measured.count, truth, 2.0);
+    assert_eq!(measured.sum, measured.count);
+    assert!(measured.log2_buckets.is_empty());
+    Some(())
+}
+
+#[test]
+fn user_page_faults_are_counted_while_their_task_stays_on_its_cpu() {
+    let _alone = alone();
+    let container = Cgroup::create(Tree::V2, "busy");
+    let mut kernel = open(Tree::V2);
+    let board = Board::new();
+    // So that it stays there.
+    let mut process = Process::spawn(&[&container], || {
+        go_real_time(1);
+        board.set(RUNS, 1);
+        let faults = touch_pages();
+        board.set(TOUCHED, 1);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while board.get(READ) == 0 && Instant::now() < deadline {}
+        faults
+    });
+    let slot = kernel
+        .add(&[container.id()], &all_of(&[Metric::UserPageFaults]))
+        .expect("it can be measured");
+    process.start();
+    assert!(board.wait(RUNS) && board.wait(TOUCHED), "it runs");
+    let measured = totals(&mut kernel, slot, Metric::UserPageFaults).count;
+    let reading = read(&mut kernel, slot);
+    board.set(READ, 1);
+    assert_close("user page faults so far", measured, process.result(), 2.0);
+    assert_eq!(reading.scheduling, None, "not asked for");
 }
 
 #[test]
@@ -102,7 +194,7 @@ fn fresh_pages() -> *mut u8 {
 }
 
 /// Touches fresh pages; returns how many faults that took.
-pub(crate) fn touch_pages() -> u64 {
+fn touch_pages() -> u64 {
     let start = fresh_pages();
     if start.is_null() {
         return 0;

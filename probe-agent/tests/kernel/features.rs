@@ -124,7 +124,7 @@ const TRACEPOINTS: [(&str, &[Metric], &[Metric]); 17] = [
         &[Metric::OnCpuTime, Metric::OffCpuTime, Metric::RunqLatency],
         &[],
     ),
-    ("page_fault_user", &[Metric::UserPageFaults], &[]),
+    ("page_fault_user", &[], &[]),
     ("page_fault_kernel", &[Metric::KernelPageFaults], &[]),
     ("tlb_flush", &[Metric::TlbFlushes], &[]),
     ("mm_filemap_get_pages", &[Metric::PageCacheHitRatio], &[]),

@@ -51,14 +51,14 @@ fn only_what_some_container_needs_is_loaded() {
     assert_eq!(held(), 0, "trying the programs leaves none loaded");
 
     let faults = kernel
-        .add(&[1], &all_of(&[Metric::UserPageFaults]))
+        .add(&[1], &all_of(&[Metric::KernelPageFaults]))
         .expect("measured");
-    assert_eq!(kernel.attached(), ["page_fault_user"]);
+    assert_eq!(kernel.attached(), ["page_fault_kernel"]);
     let both = [Metric::RunqLatency, Metric::SentBytes];
     let other = kernel.add(&[2], &all_of(&both)).expect("measured");
     assert_eq!(
         kernel.attached(),
-        ["sched_switch", "page_fault_user", "sock_send_length"]
+        ["sched_switch", "page_fault_kernel", "sock_send_length"]
     );
     let ours: Vec<u32> = kernel.programs().into_iter().map(|(_, id)| id).collect();
     assert_eq!(ours.len(), 4, "three hooks and the flush program");
@@ -68,7 +68,7 @@ fn only_what_some_container_needs_is_loaded() {
     kernel
         .configure(other, &all_of(&[Metric::SentBytes]))
         .expect("configured");
-    assert_eq!(kernel.attached(), ["page_fault_user", "sock_send_length"]);
+    assert_eq!(kernel.attached(), ["page_fault_kernel", "sock_send_length"]);
     assert_eq!(held(), 2);
     kernel.remove(faults).expect("removed");
     assert_eq!(kernel.attached(), ["sock_send_length"]);
@@ -99,7 +99,7 @@ fn a_container_that_is_not_measured_contributes_nothing() {
     // A cgroup of the container that was not named is not the container's either.
     assert!(Process::spawn(&[&inside], everything).run() > 0);
     for metric in CORE {
-        assert_eq!(totals(&mut kernel, slot, metric).sum, 0, "{metric:?}");
+        assert_eq!(totals(&mut kernel, slot, metric).count, 0, "{metric:?}");
     }
 
     kernel
@@ -107,7 +107,7 @@ fn a_container_that_is_not_measured_contributes_nothing() {
         .expect("set");
     assert!(Process::spawn(&[&inside], everything).run() > 0);
     for metric in CORE {
-        assert!(totals(&mut kernel, slot, metric).sum > 0, "{metric:?}");
+        assert!(totals(&mut kernel, slot, metric).count > 0, "{metric:?}");
     }
 }
 

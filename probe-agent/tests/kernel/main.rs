@@ -67,6 +67,13 @@ fn stay_in_memory() {
     mlockall(MlockAllFlags::MCL_CURRENT).expect("root may lock its memory");
 }
 
+/// Tries until one attempt says that its premise held.
+#[track_caller]
+fn given(premise: &str, mut attempt: impl FnMut() -> Option<()>) {
+    let held = (0..20).any(|_| attempt().is_some());
+    assert!(held, "the premise: {premise}, in twenty attempts");
+}
+
 fn hierarchies() -> Hierarchies {
     Hierarchies::detect(Path::new("/sys/fs/cgroup")).expect("cgroups are mounted")
 }

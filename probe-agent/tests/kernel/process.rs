@@ -4,9 +4,11 @@
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{SIGKILL, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
+use probe_agent::kernel::Reading;
 
 use crate::cgroups::Cgroup;
 use crate::eventually;
@@ -116,6 +118,16 @@ impl Process {
         }
     }
 
+    /// Whether each time that it has left a CPU since `before` is among those that were counted of its container,
+    /// whose only process it is. Not every kernel reports all: of one, switches from threads of the machine's
+    /// supervisor were in no trace at all, and so neither were the stints that began with them.
+    pub(crate) fn all_seen(&self, before: Switches, counted: &Reading) -> bool {
+        let counted = counted.scheduling.expect("scheduling is measured");
+        let now = self.switches();
+        let since = now.voluntary + now.involuntary - before.voluntary - before.involuntary;
+        since == counted.voluntary_switches + counted.involuntary_switches
+    }
+
     /// Waits until the child sleeps: then everything it did has been accounted for.
     fn wait_until_blocked(&self) {
         eventually("the child sleeps", || {
@@ -200,4 +212,18 @@ pub(crate) fn burn(milliseconds: u64) -> u64 {
         rounds += 1;
     }
     rounds
+}
+
+pub(crate) fn only(cpu: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(cpu).expect("a possible CPU");
+    set
+}
+
+/// In a child only: pins it and lets nothing of ordinary priority pre-empt it.
+pub(crate) fn go_real_time(cpu: usize) {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    let _reported_by_the_test = sched_setaffinity(Pid::from_raw(0), &only(cpu));
+    // SAFETY: valid pointer to a parameter block.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
 }

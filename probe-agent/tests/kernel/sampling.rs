@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use probe_agent::hierarchy::Tree;
-use probe_agent::kernel::Metric;
+use probe_agent::kernel::{Kernel, Metric, SamplingRate};
 
 use crate::bytes::send_udp;
 use crate::cgroups::Cgroup;
-use crate::faults::touch_pages;
+use crate::faults::KINDS;
 use crate::process::Process;
-use crate::{all_of, alone, is_measured, open, sampled, totals};
+use crate::{all_of, alone, given, is_measured, open, read, sampled, totals};
 
 const DATAGRAMS: u64 = 40_000;
 
@@ -73,19 +73,46 @@ fn estimates_of_events_without_values_are_unbiased_too() {
     let _alone = alone();
     let container = Cgroup::create(Tree::V2, "faults");
     let mut kernel = open(Tree::V2);
-    if !is_measured(&kernel, Metric::UserPageFaults) {
-        return;
+    for (metric, take_faults) in KINDS {
+        if !is_measured(&kernel, metric) {
+            continue;
+        }
+        for rate in [0.5, 0.1, 0.01] {
+            given("the kernel reports every switch", || {
+                estimate_faults(&mut kernel, &container, metric, take_faults, rate)
+            });
+        }
     }
-    for rate in [0.5, 0.1, 0.01] {
-        let mut process = Process::spawn(&[&container], touch_pages);
-        let slot = kernel
-            .add(&[container.id()], &sampled(&[Metric::UserPageFaults], rate))
-            .expect("it can be measured");
-        let truth = process.run();
-        let measured = totals(&mut kernel, slot, Metric::UserPageFaults);
-        assert_unbiased(measured.count, truth, rate);
-        assert_ne!(measured.count, truth, "nothing was left out");
-        assert_eq!(measured.sum, measured.count);
-        kernel.remove(slot).expect("it can be removed");
+}
+
+/// `None` when not every switch was reported.
+fn estimate_faults(
+    kernel: &mut Kernel,
+    container: &Cgroup,
+    metric: Metric,
+    take_faults: fn() -> u64,
+    rate: f64,
+) -> Option<()> {
+    let mut process = Process::spawn(&[container], take_faults);
+    let switches = process.switches();
+    let mut settings = sampled(&[metric], rate);
+    settings
+        .set(Metric::OnCpuTime, SamplingRate::ALL)
+        .expect("a setting");
+    let slot = kernel
+        .add(&[container.id()], &settings)
+        .expect("it can be measured");
+    let truth = process.run();
+    let mut reading = read(kernel, slot);
+    kernel.remove(slot).expect("it can be removed");
+    if !process.all_seen(switches, &reading) {
+        return None;
     }
+    let measured = reading.metrics.remove(&metric)?;
+    assert_unbiased(measured.count, truth, rate);
+    // Those of user mode come many at once, of which the right share may be a whole number.
+    let at_once = metric == Metric::UserPageFaults;
+    assert!(at_once || measured.count != truth, "nothing was left out");
+    assert_eq!(measured.sum, measured.count);
+    Some(())
 }

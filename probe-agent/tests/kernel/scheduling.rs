@@ -8,8 +8,8 @@ use probe_agent::hierarchy::Tree;
 use probe_agent::kernel::{Kernel, Metric, Scheduling, Slot};
 
 use crate::cgroups::Cgroup;
-use crate::process::{Process, SchedStat, schedstat, spin, switches};
-use crate::{all_of, alone, assert_close, open, read, totals, trees};
+use crate::process::{Process, SchedStat, go_real_time, only, schedstat, spin, switches};
+use crate::{all_of, alone, assert_close, given, open, read, totals, trees};
 
 const BOTH: [Metric; 2] = [Metric::RunqLatency, Metric::OnCpuTime];
 
@@ -295,9 +295,14 @@ fn what_happens_while_scheduling_is_off_does_not_count_when_it_is_on_again() {
     let slot = kernel
         .add(&[container.id()], &all_of(&BOTH))
         .expect("it can be measured");
-    // Once the hook is detached meanwhile, and once another container keeps it.
-    for keep_hook in [false, true] {
-        if keep_hook {
+    // Once the hook is detached meanwhile, once another container keeps it, once its own faults do.
+    let meanwhile = [
+        (Metric::SentBytes, false),
+        (Metric::SentBytes, true),
+        (Metric::UserPageFaults, false),
+    ];
+    for (metric, others) in meanwhile {
+        if others {
             kernel.add(&[], &all_of(&BOTH)).expect("keeps the hook");
         }
         undisturbed(|| {
@@ -305,7 +310,7 @@ fn what_happens_while_scheduling_is_off_does_not_count_when_it_is_on_again() {
             hog.start();
             std::thread::sleep(Duration::from_millis(100));
             let (before, stints) = (scheduling(&mut kernel, slot), hog.schedstat().stints);
-            let off = all_of(&[Metric::UserPageFaults]);
+            let off = all_of(&[metric]);
             let mut on = Instant::now();
             kernel.configure(slot, &off).expect("it can be off");
             let until_off = on.elapsed();
@@ -345,25 +350,15 @@ fn real_time_hog(container: &Cgroup) -> Process {
 
 /// Tries until one attempt says that its premise held: now and then a task of the kernel itself
 /// interrupts even a real-time one. This thread stays off the hogs' CPU meanwhile.
-fn undisturbed(mut attempt: impl FnMut() -> Option<()>) {
+fn undisturbed(attempt: impl FnMut() -> Option<()>) {
     sched_setaffinity(Pid::from_raw(0), &only(0)).expect("CPU 0 exists");
-    let held = (0..20).any(|_| attempt().is_some());
+    given("a stint that nothing interrupts", attempt);
     sched_setaffinity(Pid::from_raw(0), &only_all()).expect("all CPUs exist");
-    assert!(
-        held,
-        "the premise: a stint that nothing interrupts, in twenty attempts"
-    );
 }
 
 fn nap(time: Duration) -> u64 {
     std::thread::sleep(time);
     0
-}
-
-fn only(cpu: usize) -> CpuSet {
-    let mut set = CpuSet::new();
-    set.set(cpu).expect("a possible CPU");
-    set
 }
 
 fn only_all() -> CpuSet {
@@ -372,12 +367,4 @@ fn only_all() -> CpuSet {
         set.set(cpu).expect("a possible CPU");
     }
     set
-}
-
-/// In a child only: pins it and lets nothing of ordinary priority pre-empt it.
-fn go_real_time(cpu: usize) {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    let _reported_by_the_test = sched_setaffinity(Pid::from_raw(0), &only(cpu));
-    // SAFETY: valid pointer to a parameter block.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
 }

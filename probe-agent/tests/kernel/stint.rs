@@ -3,53 +3,77 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::sched_setaffinity;
 use nix::unistd::Pid;
 use probe_agent::hierarchy::Tree;
 use probe_agent::kernel::{Kernel, Metric, Slot};
 
 use crate::board::Board;
 use crate::cgroups::Cgroup;
-use crate::faults::touch_pages;
-use crate::process::Process;
-use crate::{all_of, alone, assert_close, kernels, totals};
-
-const FAULTS: Metric = Metric::UserPageFaults;
-const BOTH: [Metric; 2] = [Metric::RunqLatency, FAULTS];
+use crate::faults::KINDS;
+use crate::process::{Process, Switches, go_real_time, only};
+use crate::{all_of, alone, assert_close, given, is_measured, open, read, totals, trees};
 
 // Places on the board.
 const RUNS: usize = 0;
 const GO: usize = 1;
 
+/// What is measured besides `faults`.
+fn both(faults: Metric) -> [Metric; 2] {
+    [Metric::RunqLatency, faults]
+}
+
 /// A task that is on the first CPU, and stays there.
 struct Runner {
     process: Process,
     board: Board,
+    /// Before it was started.
+    switches: Switches,
+}
+
+/// Whether others may have the CPU meanwhile.
+#[derive(Clone, Copy, PartialEq)]
+enum Cpu {
+    Shared,
+    /// Nothing of ordinary priority.
+    Kept,
 }
 
 impl Runner {
-    /// Returns when it runs. It touches its pages when told.
-    fn start(container: &Cgroup) -> Self {
+    fn spawn(container: &Cgroup, cpu: Cpu, take_faults: fn() -> u64) -> Self {
         let board = Board::new();
-        let mut process = Process::spawn(&[container], || run_until_told(board));
-        process.start();
-        assert!(board.wait(RUNS), "it runs");
-        Self { process, board }
+        let work = || run_until_told(board, cpu, take_faults);
+        let process = Process::spawn(&[container], work);
+        let switches = process.switches();
+        Self {
+            process,
+            board,
+            switches,
+        }
     }
 
-    /// Has it touch its pages; how many faults that took.
-    fn touch_pages(&mut self) -> u64 {
+    /// Returns when it runs. It takes its faults when told.
+    fn start(&mut self) {
+        self.process.start();
+        assert!(self.board.wait(RUNS), "it runs");
+    }
+
+    /// Has it take its faults; how many those were.
+    fn take_faults(&mut self) -> u64 {
         self.board.set(GO, 1);
         let faults = self.process.result();
-        assert!(faults > 0, "the premise: it has touched pages");
+        assert!(faults > 0, "the premise: it has taken faults");
         faults
     }
 }
 
-fn run_until_told(board: Board) -> u64 {
-    let mut first = CpuSet::new();
-    if first.set(0).is_err() || sched_setaffinity(Pid::from_raw(0), &first).is_err() {
+fn run_until_told(board: Board, cpu: Cpu, take_faults: fn() -> u64) -> u64 {
+    let pinned = sched_setaffinity(Pid::from_raw(0), &only(0)).is_ok();
+    if !pinned {
         return 0;
+    }
+    if cpu == Cpu::Kept {
+        go_real_time(0);
     }
     board.set(RUNS, 1);
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -58,7 +82,7 @@ fn run_until_told(board: Board) -> u64 {
             return 0;
         }
     }
-    touch_pages()
+    take_faults()
 }
 
 fn add(kernel: &mut Kernel, container: &Cgroup, metrics: &[Metric]) -> Slot {
@@ -67,8 +91,14 @@ fn add(kernel: &mut Kernel, container: &Cgroup, metrics: &[Metric]) -> Slot {
         .expect("it can be measured")
 }
 
-fn faults(kernel: &mut Kernel, slot: Slot) -> u64 {
-    totals(kernel, slot, FAULTS).count
+/// Each kind of faults, what takes them, and kernels that measure them.
+fn kinds() -> impl Iterator<Item = (Metric, fn() -> u64, Tree, Kernel)> {
+    KINDS.into_iter().flat_map(|(metric, take_faults)| {
+        trees()
+            .into_iter()
+            .map(move |tree| (metric, take_faults, tree, open(tree)))
+            .filter(|(metric, .., kernel)| is_measured(kernel, *metric))
+    })
 }
 
 /// Faults of a task besides those on purpose, as for its first steps.
@@ -78,58 +108,107 @@ fn pair(tree: Tree) -> (Cgroup, Cgroup) {
     (Cgroup::create(tree, "one"), Cgroup::create(tree, "other"))
 }
 
+/// Tries `attempt` with each kind of faults in each tree, until its premise holds.
+fn given_for_each(
+    premise: &str,
+    attempt: impl Fn(&mut Kernel, Tree, Metric, fn() -> u64) -> Option<()>,
+) {
+    let _alone = alone();
+    for (metric, take_faults, tree, mut kernel) in kinds() {
+        given(premise, || attempt(&mut kernel, tree, metric, take_faults));
+    }
+}
+
 #[test]
 fn tasks_that_take_turns_on_a_cpu_have_their_own_faults() {
-    let _alone = alone();
-    for (tree, mut kernel) in kernels(&BOTH) {
-        let (one, other) = pair(tree);
-        let nobody = Cgroup::create(tree, "nobody");
-        let slots = [&one, &other].map(|container| add(&mut kernel, container, &BOTH));
-        let mut runners = [&one, &other, &nobody].map(Runner::start);
-        for runner in &runners {
-            runner.board.set(GO, 1);
-        }
-        let [first, second, _] = runners.each_mut().map(|runner| runner.process.result());
-        for (slot, truth) in slots.into_iter().zip([first, second]) {
-            assert!(truth > 0, "the premise: it has touched pages");
-            assert_close("user page faults", faults(&mut kernel, slot), truth, 2.0);
-        }
-    }
+    given_for_each(
+        "the kernel reports every switch",
+        |kernel, tree, metric, take_faults| {
+            let (one, other) = pair(tree);
+            let nobody = Cgroup::create(tree, "nobody");
+            let mut runners =
+                [&one, &other, &nobody].map(|at| Runner::spawn(at, Cpu::Shared, take_faults));
+            let slots = [&one, &other].map(|container| add(kernel, container, &both(metric)));
+            for runner in &mut runners {
+                runner.start();
+            }
+            for runner in &runners {
+                runner.board.set(GO, 1);
+            }
+            let truths = runners.each_mut().map(|runner| runner.process.result());
+            let readings = slots.map(|slot| read(kernel, slot));
+            let mut all_seen = true;
+            for ((slot, reading), runner) in slots.into_iter().zip(&readings).zip(&runners) {
+                all_seen &= runner.process.all_seen(runner.switches, reading);
+                kernel.remove(slot).expect("it was there");
+            }
+            if !all_seen {
+                return None;
+            }
+            for (reading, truth) in readings.iter().zip(truths) {
+                assert!(truth > 0, "the premise: it has taken faults");
+                assert_close("faults", reading.metrics[&metric].count, truth, 2.0);
+            }
+            Some(())
+        },
+    );
+}
+
+/// Takes the faults; how many, unless the task was not left alone on its CPU meanwhile.
+fn take_alone(runner: &mut Runner) -> Option<u64> {
+    let before = runner.process.switches().involuntary;
+    let truth = runner.take_faults();
+    (runner.process.switches().involuntary == before).then_some(truth)
 }
 
 #[test]
 fn who_ran_when_scheduling_was_switched_off_is_forgotten() {
-    let _alone = alone();
-    for (tree, mut kernel) in kernels(&BOTH) {
-        let (one, other) = pair(tree);
-        let was = add(&mut kernel, &one, &BOTH);
-        let is = add(&mut kernel, &other, &[FAULTS]);
-        let mut runner = Runner::start(&one);
-        kernel
-            .configure(was, &all_of(&[FAULTS]))
-            .expect("it can be measured");
-        other.enter(runner.process.pid());
-        let before = faults(&mut kernel, was);
-        let truth = runner.touch_pages();
-        let measured = faults(&mut kernel, is);
-        assert_close("faults where it is", measured, truth, 2.0);
-        let stray = faults(&mut kernel, was) - before;
-        assert!(stray < FEW, "{tree:?}: {stray} faults where it was");
-    }
+    given_for_each(
+        "the task stays on its CPU",
+        |kernel, tree, metric, take_faults| {
+            let faults = |kernel: &mut Kernel, slot| totals(kernel, slot, metric).count;
+            let (one, other) = pair(tree);
+            let was = add(kernel, &one, &both(metric));
+            let is = add(kernel, &other, &[metric]);
+            let mut runner = Runner::spawn(&one, Cpu::Kept, take_faults);
+            runner.start();
+            kernel
+                .configure(was, &all_of(&[metric]))
+                .expect("it can be measured");
+            other.enter(runner.process.pid());
+            let before = faults(kernel, was);
+            let truth = take_alone(&mut runner);
+            let measured = faults(kernel, is);
+            let stray = faults(kernel, was) - before;
+            for slot in [was, is] {
+                kernel.remove(slot).expect("it was there");
+            }
+            assert_close("faults where it is", measured, truth?, 2.0);
+            assert!(stray < FEW, "{tree:?}: {stray} faults where it was");
+            Some(())
+        },
+    );
 }
 
 #[test]
 fn a_container_that_is_measured_anew_has_its_faults_although_its_task_never_left_the_cpu() {
-    let _alone = alone();
-    for (tree, mut kernel) in kernels(&BOTH) {
-        let (one, other) = pair(tree);
-        let _keeps_scheduling_on = add(&mut kernel, &other, &BOTH);
-        let before = add(&mut kernel, &one, &BOTH);
-        let mut runner = Runner::start(&one);
-        kernel.remove(before).expect("it was there");
-        let slot = add(&mut kernel, &one, &BOTH);
-        let truth = runner.touch_pages();
-        let measured = faults(&mut kernel, slot);
-        assert_close("user page faults", measured, truth, 2.0);
-    }
+    given_for_each(
+        "the task stays on its CPU",
+        |kernel, tree, metric, take_faults| {
+            let (one, other) = pair(tree);
+            let keeps_scheduling_on = add(kernel, &other, &both(metric));
+            let before = add(kernel, &one, &both(metric));
+            let mut runner = Runner::spawn(&one, Cpu::Kept, take_faults);
+            runner.start();
+            kernel.remove(before).expect("it was there");
+            let slot = add(kernel, &one, &both(metric));
+            let truth = take_alone(&mut runner);
+            let measured = totals(kernel, slot, metric).count;
+            for slot in [keeps_scheduling_on, slot] {
+                kernel.remove(slot).expect("it was there");
+            }
+            assert_close("faults", measured, truth?, 2.0);
+            Some(())
+        },
+    );
 }

@@ -103,6 +103,8 @@ fn scheduler(
     layout.task_run_delay =
         known(types, "task_struct", &["sched_info", "run_delay"]).map_err(without)?;
     layout.task_exec_runtime = known(types, "task_struct", &["se", "sum_exec_runtime"])?;
+    layout.task_minor_faults = known(types, "task_struct", &["min_flt"])?;
+    layout.task_major_faults = known(types, "task_struct", &["maj_flt"])?;
     let arguments = types.arguments("sched_switch").unwrap_or_default();
     // The first is `preempt`.
     let is_task = |at: usize| matches!(arguments.get(at), Some(Type::Ptr(_)));

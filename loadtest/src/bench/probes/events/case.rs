@@ -23,11 +23,16 @@ pub(super) struct Case {
 }
 
 /// Retransmissions and SYN/ACKs are left out: they are timers that expire, a few in a second at the
-/// worst. What they cost is in the numbers of the shop.
-pub(super) static CASES: [Case; 8] = [
+/// worst. What they cost is in the numbers of the shop. User page faults are counted at context switches, and
+/// have no cost each.
+pub(super) static CASES: [Case; 7] = [
     Case {
         event: "context switch",
-        metrics: &[Metric::OnCpuTime, Metric::RunqLatency],
+        metrics: &[
+            Metric::OnCpuTime,
+            Metric::RunqLatency,
+            Metric::UserPageFaults,
+        ],
         program: "sched_switch",
         load: load::context_switches,
         peers: &[
@@ -35,16 +40,6 @@ pub(super) static CASES: [Case; 8] = [
             PeerSpec::bpftrace("run-queue latency", include_str!("../bpftrace/runqlat.bt"))
                 .counted_by("sched_switch"),
         ],
-    },
-    Case {
-        event: "user page fault",
-        metrics: &[Metric::UserPageFaults],
-        program: "page_fault_user",
-        load: load::user_faults,
-        peers: &[PeerSpec::bpftrace(
-            "page faults",
-            include_str!("../bpftrace/faults.bt"),
-        )],
     },
     Case {
         event: "kernel page fault",

@@ -67,7 +67,7 @@ fn check(report: &Value, text: &str) {
     assert!(number(&report["floor_ns_per_run"]) > 0.0);
     assert!(number(&report["scheduler_ns_per_switch"]) > 0.0);
     let events = report["events"].as_array().expect("events");
-    assert_eq!(events.len(), 8, "{report}");
+    assert_eq!(events.len(), 7, "{report}");
     for event in events {
         let measured = event["monitored_ns"].is_number();
         assert!(measured != event["missing"].is_string(), "{event}");
